@@ -90,6 +90,8 @@ class Turn:
     parent: Turn | None
     messages: tuple[Message, ...]
     completion: Completion
+    told: tuple[Path, ...] = ()
+    """Which `tell`s this turn delivered."""
 
     def conversation(self) -> list[Message]:
         """All messages up to and including this reply."""
@@ -134,6 +136,20 @@ class Policy(Protocol):
 
     def complete(self, requests: Sequence[Request]) -> list[list[Completion]]:
         """Replies for each request, `len(request.seeds)` of them, in order. Called from one thread at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A named entry of the league: a policy with sampling settings."""
+
+    name: str
+    policy: Policy
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+class Inline:
+    """Mix-in for policies that answer at once or talk to the person at the terminal: the arena calls them on its own
+    thread instead of giving them a worker."""
 
 
 class Outcome(StrEnum):

@@ -1,0 +1,272 @@
+"""The arena plays many matches at once and hands each policy its pending requests as one batch.
+
+Two modes:
+
+- ``exact``: a policy is called only when every match is blocked, with its requests in (match, path) order. The batches
+  are then a function of the matches alone, so a rerun gives the same bits (batch composition and padding change floats;
+  nothing weaker would do). Matches come out in order of their numbers.
+- ``fast``: each policy works all the time on whatever waits for it; a batch leaves when it is large or old enough.
+  Matches come out as they end. Same rules, not the same bits.
+
+Policies are called on a worker thread of their own, `Inline` ones on the arena's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from types import TracebackType
+from typing import Literal
+
+from selfplay.alarm import Alarm
+from selfplay.driver import NOTHING, Driver, Limits, OnMove, Recorded, seeds_of
+from selfplay.errors import RunError, UnknownName, UsageError
+from selfplay.game import Game
+from selfplay.match import Ask, merged
+from selfplay.types import Completion, Inline, Json, MatchRecord, Pairing, Player, Policy, Request, Sampling
+
+Mode = Literal["exact", "fast"]
+
+
+@dataclass(slots=True)
+class _Pending:
+    driver: Driver
+    ask: Ask
+    request: Request
+    since: float
+
+
+@dataclass(slots=True)
+class _Queue:
+    """One policy and what waits for it."""
+
+    policy: Policy
+    worker: ThreadPoolExecutor | None
+    waiting: list[_Pending] = field(default_factory=list)
+    running: Future[list[list[Completion]]] | None = None
+    batch: list[_Pending] = field(default_factory=list)
+
+
+class Arena:
+    """Plays matches. Use it as a context manager, or `close` it, to end its worker threads.
+
+    Args:
+        games: game name (as pairings give it) -> the game with its settings.
+        players: player name -> player.
+        mode: see the module's text.
+        in_flight: how many matches are open at a time.
+        batch, age_s: in fast mode a batch leaves at this size or age.
+        tools: outside services by name, before the games' own.
+        on_move: called with every reply as it arrives, for live viewers.
+        recorded: what is known already, by match id (resuming, replaying, forking).
+    """
+
+    def __init__(
+        self,
+        games: Mapping[str, Game],
+        players: Mapping[str, Player],
+        *,
+        mode: Mode = "exact",
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        in_flight: int = 1024,
+        batch: int = 128,
+        age_s: float = 0.02,
+        tools: Mapping[str, Callable[[Json], Json]] | None = None,
+        on_move: OnMove | None = None,
+        recorded: Mapping[str, Recorded] | None = None,
+    ) -> None:
+        self.games = games
+        self.players = players
+        self.mode = mode
+        self.limits = limits
+        self._in_flight = in_flight
+        self._batch = batch
+        self._age_s = age_s
+        self._tools = tools
+        self._on_move = on_move
+        self._recorded = recorded or {}
+        self._queues: dict[int, _Queue] = {}
+        self._samplings: dict[tuple[str, int | None], Sampling] = {}
+        for player in players.values():
+            if id(player.policy) not in self._queues:
+                worker = None if isinstance(player.policy, Inline) else ThreadPoolExecutor(1, "selfplay-policy")
+                self._queues[id(player.policy)] = _Queue(player.policy, worker)
+
+    def __enter__(self) -> Arena:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for queue in self._queues.values():
+            if queue.worker is not None:
+                queue.worker.shutdown(wait=False, cancel_futures=True)
+
+    def play(self, pairings: Iterable[Pairing]) -> Iterator[MatchRecord]:
+        """Play all matches; yields records as the mode says.
+
+        Raises:
+            UsageError: a pairing names an unknown game or player, or leaves a seat empty. Raised before that match
+                starts.
+            RunError: too many matches are errors (`Limits.error_share`, `Limits.error_count`).
+        """
+        todo = iter(pairings)
+        tally = _ErrorTally(self.limits)
+        with Alarm(self.limits.step_s) as alarm:
+            rounds = self._exact(todo, alarm) if self.mode == "exact" else self._fast(todo, alarm)
+            for record in rounds:
+                tally.add(record)
+                yield record
+
+    def _exact(self, todo: Iterator[Pairing], alarm: Alarm) -> Iterator[MatchRecord]:
+        open_: list[Driver] = []
+        while True:
+            open_ += [self._start(p, alarm) for p in islice(todo, self._in_flight - len(open_))]
+            if not open_:
+                return
+            for driver in open_:
+                self._enqueue(driver, driver.advance())
+            while open_ and open_[0].record is not None:
+                yield open_.pop(0).record  # type: ignore[misc]
+            busy = [queue for queue in self._queues.values() if queue.waiting]
+            for queue in busy:
+                queue.batch, queue.waiting = sorted(queue.waiting, key=_order), []
+                self._send(queue)
+            for queue in busy:
+                self._receive(queue)
+
+    def _fast(self, todo: Iterator[Pairing], alarm: Alarm) -> Iterator[MatchRecord]:
+        open_: set[Driver] = set()
+        fresh = [self._start(p, alarm) for p in islice(todo, self._in_flight)]
+        while open_ or fresh:
+            for driver in fresh:
+                open_.add(driver)
+                self._enqueue(driver, driver.advance())
+                if driver.record is not None:
+                    open_.discard(driver)
+                    yield driver.record
+            done = self._exchange()
+            fresh = [d for d in dict.fromkeys(done) if d in open_]
+            fresh += [self._start(p, alarm) for p in islice(todo, self._in_flight - len(open_) - len(fresh))]
+
+    def _exchange(self) -> list[Driver]:
+        """Send what is due, wait for some batch to come back, and return the matches that can go on."""
+        queues = list(self._queues.values())
+        now = time.monotonic()
+        idle = not any(q.running for q in queues)
+        for queue in queues:
+            due = len(queue.waiting) >= self._batch or idle
+            if queue.waiting and not queue.running and (due or now - queue.waiting[0].since >= self._age_s):
+                queue.batch, queue.waiting = queue.waiting[: self._batch], queue.waiting[self._batch :]
+                self._send(queue)
+        wait([q.running for q in queues if q.running], timeout=self._age_s, return_when=FIRST_COMPLETED)
+        back = [q for q in queues if q.running and q.running.done()]
+        return [driver for queue in back for driver in self._receive(queue)]
+
+    def _start(self, pairing: Pairing, alarm: Alarm) -> Driver:
+        game = self.games.get(pairing.game)
+        if game is None:
+            raise UnknownName("game", pairing.game, self.games)
+        missing = set(game.seats()) ^ set(pairing.seats)
+        if missing:
+            seats = ", ".join(game.seats())
+            raise UsageError(
+                f"match {pairing.id} of {pairing.game}: seats {', '.join(sorted(pairing.seats))} were paired, "
+                f"but the game has: {seats}"
+            )
+        for name in pairing.seats.values():
+            if name not in self.players:
+                raise UnknownName("player", name, self.players)
+        recorded = self._recorded.get(pairing.id, NOTHING)
+        return Driver(game, pairing, alarm, self.limits, recorded=recorded, tools=self._tools, on_move=self._on_move)
+
+    def _enqueue(self, driver: Driver, asks: list[Ask]) -> None:
+        pairing, now = driver.pairing, time.monotonic()
+        for ask in asks:
+            player = self.players[pairing.seats[ask.seat]]
+            try:
+                sampling = self._sampling(player, ask)
+            except UsageError as error:
+                driver.fail(str(error))
+                return
+            request = Request(
+                ask.role.name,
+                ask.seat,
+                ask.parent.turn if ask.parent else None,
+                ask.messages,
+                sampling,
+                seeds_of(ask, pairing),
+                pairing.number,
+                ask.path,
+            )
+            self._queues[id(player.policy)].waiting.append(_Pending(driver, ask, request, now))
+
+    def _sampling(self, player: Player, ask: Ask) -> Sampling:
+        """The player's settings, narrowed by the role's reply length, overridden by the ask."""
+        key = (player.name, ask.role.max_tokens)
+        base = self._samplings.get(key)
+        if base is None:
+            longest = player.sampling.max_tokens
+            if ask.role.max_tokens is not None:
+                longest = min(longest, ask.role.max_tokens)
+            base = self._samplings[key] = merged(player.sampling, {"max_tokens": longest})
+        return merged(base, ask.sampling) if ask.sampling else base
+
+    def _send(self, queue: _Queue) -> None:
+        requests = [pending.request for pending in queue.batch]
+        if queue.worker is not None:
+            queue.running = queue.worker.submit(queue.policy.complete, requests)
+        else:
+            queue.running = Future()
+            try:
+                queue.running.set_result(queue.policy.complete(requests))
+            except Exception as error:
+                queue.running.set_exception(error)
+
+    def _receive(self, queue: _Queue) -> list[Driver]:
+        """Hand the finished batch back to its matches."""
+        assert queue.running is not None
+        running, queue.running = queue.running, None
+        batch, queue.batch = queue.batch, []
+        try:
+            replies = running.result()
+        except (RunError, UsageError):
+            raise
+        except Exception as error:  # a policy's failure costs its matches, not the run; the tally stops a dead policy
+            for pending in batch:
+                player = pending.driver.pairing.seats[pending.ask.seat]
+                pending.driver.fail(f"player {player} failed: {type(error).__name__}: {error}")
+        else:
+            for pending, completions in zip(batch, replies, strict=True):
+                pending.driver.answer(pending.ask, completions)
+        return [pending.driver for pending in batch]
+
+
+class _ErrorTally:
+    """Stops a run in which too many matches are errors."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._matches = self._errors = 0
+
+    def add(self, record: MatchRecord) -> None:
+        self._matches += 1
+        if record.error is None:
+            return
+        self._errors += 1
+        limits = self._limits
+        if self._errors >= limits.error_count and self._errors > limits.error_share * self._matches:
+            raise RunError(
+                f"{self._errors} of {self._matches} matches were errors; the last, {record.id}: {record.error}\n"
+                f"  allowed are {limits.error_share:.0%} (limits.error_share); finished matches are in the run folder"
+            )
+
+
+def _order(pending: _Pending) -> tuple[int, tuple[int, ...]]:
+    return pending.request.number, pending.request.path
+
+

@@ -1,0 +1,344 @@
+"""Drives the script of one match: resumes `play` by `send`, keeps the branches, and gathers the record.
+
+The driver knows no policy. `advance` runs the script until every branch waits for a reply and returns the asks that are
+new; `answer` hands replies in. Recorded replies, verdicts and tool results can be given beforehand: a match is a
+function of them, so this one mechanism is replay, re-scoring, forking and resuming.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import random
+import traceback
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfplay.alarm import Alarm
+from selfplay.errors import GameEndless, GameError, UnknownName
+from selfplay.game import Game
+from selfplay.match import Ask, Call, Check, Forfeit, Gather, Match, reply_seed
+from selfplay.seeds import mix
+from selfplay.types import (
+    Completion,
+    Ending,
+    Fact,
+    Json,
+    MatchRecord,
+    Move,
+    Outcome,
+    Pairing,
+    Path,
+    Turn,
+    Verdict,
+)
+
+_ENGINE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+OnMove = Callable[[Pairing, Move], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When the engine gives a match up."""
+
+    step_s: float = 5.0
+    """Seconds of computing between two awaits."""
+    steps: int = 10_000
+    """Steps (asks, checks, calls, gathers) in one match."""
+    error_share: float = 0.5
+    """A run stops when more than this share of a generation's matches are errors."""
+    error_count: int = 8
+    """... and at least this many are."""
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What is already known about a match: replies, verdicts and tool results by path."""
+
+    replies: Mapping[Path, list[Completion]] = field(default_factory=dict)
+    verdicts: Mapping[Path, Verdict] = field(default_factory=dict)
+    calls: Mapping[Path, Json] = field(default_factory=dict)
+
+
+NOTHING = Recorded()
+
+
+class Branch:
+    """One strand of a match: the main one, or one of a `gather`."""
+
+    __slots__ = ("_rng", "_seed", "_step", "coroutine", "gather", "heads", "index", "path", "tells")
+
+    def __init__(self, path: Path, coroutine: Coroutine[Any, Any, Any], seed: int) -> None:
+        self.path = path
+        self.coroutine = coroutine
+        self.heads: dict[str, Move | None] = {}
+        """Seat -> the move its conversation goes on from; `None`: there is no single one."""
+        self.tells: dict[str, tuple[tuple[Path, str], ...]] = {}
+        self.gather: _Join | None = None
+        self.index = 0
+        self._step = 0
+        self._seed = seed
+        self._rng: random.Random | None = None
+
+    def next_path(self) -> Path:
+        path = (*self.path, self._step)
+        self._step += 1
+        return path
+
+    @property
+    def rng(self) -> random.Random:
+        if self._rng is None:
+            seed = self._seed
+            for part in self.path:
+                seed = mix(seed, part)
+            self._rng = random.Random(mix(seed, 0))
+        return self._rng
+
+
+class _Join:
+    """The parent of a gather, waiting for its branches."""
+
+    __slots__ = ("branches", "left", "parent", "results")
+
+    def __init__(self, parent: Branch, branches: list[Branch]) -> None:
+        self.parent = parent
+        self.branches = branches
+        self.left = len(branches)
+        self.results: list[Any] = [None] * len(branches)
+
+    def merge(self) -> None:
+        """Bring conversations and tells of the branches home (rules: `selfplay.match`)."""
+        base_heads, base_tells = self.parent.heads, self.parent.tells
+        heads, tells = dict(base_heads), dict(base_tells)
+        for seat in {s for b in self.branches for s in b.heads}:
+            moved = [b.heads[seat] for b in self.branches if b.heads.get(seat, self) is not base_heads.get(seat, self)]
+            if moved:
+                heads[seat] = moved[0] if len(moved) == 1 else None
+        for seat in {s for b in self.branches for s in b.tells}:
+            old = base_tells.get(seat, ())
+            fresh = [tell for b in self.branches for tell in b.tells.get(seat, ())[len(old) :]]
+            tells[seat] = (*old, *fresh)
+        self.parent.heads, self.parent.tells = heads, tells
+
+
+class Driver:
+    """One match being played."""
+
+    def __init__(
+        self,
+        game: Game,
+        pairing: Pairing,
+        alarm: Alarm,
+        limits: Limits,
+        *,
+        recorded: Recorded = NOTHING,
+        tools: Mapping[str, Callable[[Json], Json]] | None = None,
+        on_move: OnMove | None = None,
+    ) -> None:
+        self.pairing = pairing
+        self.record: MatchRecord | None = None
+        """Set once the match has ended."""
+        self._game = copy.copy(game)  # what a script writes on `self` stays in its match
+        self._alarm = alarm
+        self._limits = limits
+        self._recorded = recorded
+        self._tools = {**game.tools, **(tools or {})}
+        self._on_move = on_move
+        self._match = Match(self._game, pairing)
+        root = Branch((), self._game.play(self._match), pairing.seed)
+        self._open: set[Branch] = {root}
+        self._ready: deque[tuple[Branch, Any]] = deque([(root, None)])
+        self._waiting: dict[Path, tuple[Branch, Ask]] = {}
+        self._steps = 0
+
+    def advance(self) -> list[Ask]:
+        """Run until every branch waits for a reply or the match has ended; returns the asks that are new."""
+        asks: list[Ask] = []
+        while self._ready and self.record is None:
+            branch, value = self._ready.popleft()
+            self._resume(branch, value, asks)
+        return [] if self.record is not None else asks
+
+    def answer(self, ask: Ask, completions: list[Completion]) -> None:
+        """Hand in the replies to an ask; `advance` goes on with them."""
+        if self.record is not None:
+            return
+        branch, _ = self._waiting.pop(ask.path)
+        self._ready.append((branch, self._moves(branch, ask, completions)))
+
+    def fail(self, why: str) -> None:
+        """End the match as an error that is nobody's fault in the game (a policy failed)."""
+        if self.record is None:
+            self._finish(Ending.ERROR, error=why)
+
+    def _resume(self, branch: Branch, value: Any, asks: list[Ask]) -> None:
+        self._match._branch = branch
+        try:
+            self._alarm.start()
+            step = branch.coroutine.send(value)
+            self._alarm.stop()
+        except StopIteration as done:
+            self._alarm.stop()
+            self._returned(branch, done.value)
+        except Exception as error:  # the game's own failure becomes a record
+            self._alarm.stop()
+            self._finish(Ending.ERROR, error=_describe(error))
+        else:
+            self._steps += 1
+            if self._steps > self._limits.steps:
+                endless = GameEndless(f"took more than {self._limits.steps} steps without ending")
+                self._finish(Ending.ERROR, error=_describe(endless))
+            else:
+                self._take(branch, step, asks)
+
+    def _take(self, branch: Branch, step: object, asks: list[Ask]) -> None:
+        if type(step) is Ask:
+            known = self._recorded.replies.get(step.path)
+            if known is not None:
+                self._ready.append((branch, self._moves(branch, step, known)))
+            else:
+                self._waiting[step.path] = (branch, step)
+                asks.append(step)
+        elif type(step) is Check:
+            self._ready.append((branch, self._judge(step)))
+        elif type(step) is Call:
+            self._call(branch, step)
+        elif type(step) is Gather:
+            self._fork(branch, step)
+        elif type(step) is Forfeit:
+            self._finish(Ending.FOUL, forfeit=step.move.seat)
+        else:
+            what = f"play awaited {type(step).__name__}; only match verbs may be awaited"
+            self._finish(Ending.ERROR, error=_describe(GameError(what)))
+
+    def _moves(self, branch: Branch, ask: Ask, completions: list[Completion]) -> list[Move]:
+        parent, base = ask.parent, ".".join(map(str, ask.path))
+        pairing = self.pairing
+        learn = ask.learn and pairing.learns.get(ask.seat, False)
+        player = pairing.seats[ask.seat]
+        moves = [
+            Move(
+                f"{base}.{i}" if ask.siblings else base, parent, ask.role.name, ask.seat, ask.tag, ask.group, player,
+                learn, ask.secret, ask.messages, completion,
+                Turn(parent.turn if parent else None, ask.messages, completion, ask.told),
+            )
+            for i, completion in enumerate(completions)
+        ]  # fmt: skip
+        branch.heads[ask.seat] = None if ask.siblings else moves[0]
+        self._match.moves += moves
+        if self._on_move is not None:
+            for move in moves:
+                self._on_move(pairing, move)
+        return moves
+
+    def _judge(self, check: Check) -> Verdict:
+        verdict = self._recorded.verdicts.get(check.path)
+        if verdict is None:
+            verdict = _verdict(check, self._alarm)
+            if verdict.outcome is Outcome.NO_VERDICT:  # infrastructure trouble: once more, alone
+                verdict = _verdict(check, self._alarm)
+        if verdict.outcome in (Outcome.NO_VERDICT, Outcome.UNDECIDED):
+            for move in check.about:
+                move.mask(str(verdict.outcome))
+        data = {
+            "outcome": str(verdict.outcome), "score": verdict.score, "status": verdict.status, "blame": verdict.blame,
+            "detail": verdict.detail, "about": [m.id for m in check.about],
+        }  # fmt: skip
+        self._match._facts.append(Fact(check.path, "check", data))
+        return verdict
+
+    def _call(self, branch: Branch, call: Call) -> None:
+        if call.path in self._recorded.calls:
+            result = self._recorded.calls[call.path]
+        elif call.tool not in self._tools:
+            self._finish(Ending.ERROR, error=str(UnknownName("tool", call.tool, self._tools)))
+            return
+        else:
+            try:
+                result = self._tools[call.tool](call.args)
+            except Exception as error:  # a tool is an outside service: its failure ends the match, not the run
+                self._finish(Ending.ERROR, error=f"tool {call.tool} failed: {_describe(error)}")
+                return
+        self._match._facts.append(Fact(call.path, "call", {"tool": call.tool, "args": call.args, "result": result}))
+        self._ready.append((branch, result))
+
+    def _fork(self, branch: Branch, gather: Gather) -> None:
+        children = []
+        for i, coroutine in enumerate(gather.branches):
+            child = Branch((*gather.path, i), coroutine, self.pairing.seed)
+            child.heads, child.tells, child.index = dict(branch.heads), dict(branch.tells), i
+            children.append(child)
+        join = _Join(branch, children)
+        for child in children:
+            child.gather = join
+            self._open.add(child)
+            self._ready.append((child, None))
+
+    def _returned(self, branch: Branch, value: Any) -> None:
+        self._open.discard(branch)
+        join = branch.gather
+        if join is None:
+            self._finish(Ending.OK)
+            return
+        join.results[branch.index] = value
+        join.left -= 1
+        if not join.left:
+            join.merge()
+            self._ready.append((join.parent, join.results))
+
+    def _finish(self, ending: Ending, *, forfeit: str | None = None, error: str | None = None) -> None:
+        for branch in self._open:
+            _close(branch.coroutine)
+        match = self._match
+        self.record = MatchRecord(
+            self.pairing,
+            self._game.settings(),
+            sorted(match.moves, key=lambda move: path_of(move.id)),
+            sorted(match._facts, key=lambda fact: fact.path),
+            match._scores,
+            ending,
+            forfeit,
+            error,
+        )
+
+
+def path_of(move_id: str) -> Path:
+    """The path in a move's id (with the sibling's number, where there is one)."""
+    return tuple(map(int, move_id.split(".")))
+
+
+def seeds_of(ask: Ask, pairing: Pairing) -> tuple[int, ...]:
+    """One sampling seed per wanted reply."""
+    return tuple(reply_seed(pairing.sampling_seed, ask.path, i) for i in range(ask.n))
+
+
+def _verdict(check: Check, alarm: Alarm) -> Verdict:
+    try:
+        alarm.start()
+        found = check.checker(check.claim)
+    except Exception as error:  # could not tell is never wrong
+        return Verdict(Outcome.NO_VERDICT, status="CRASH", detail=_describe(error))
+    finally:
+        alarm.stop()
+    if isinstance(found, Verdict):
+        return found
+    score = float(found)
+    return Verdict(Outcome.PASS if score >= 1.0 else Outcome.FAIL, score=score)
+
+
+def _close(coroutine: Coroutine[Any, Any, Any]) -> None:
+    try:
+        coroutine.close()
+    except (RuntimeError, GeneratorExit, ValueError):
+        pass  # a script that awaits while it is being closed, or that is the one running now
+
+
+def _describe(error: BaseException) -> str:
+    """Type, text and the deepest line: what a person needs to find the mistake, the same on every machine."""
+    frames: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if not f.filename.startswith(_ENGINE)] or list(frames)
+    where = f" ({ours[-1].filename.rsplit('/', 1)[-1]}:{ours[-1].lineno} in {ours[-1].name})" if ours else ""
+    return f"{type(error).__name__}: {error}{where}"
