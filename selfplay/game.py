@@ -127,6 +127,8 @@ class Exam:
     """Level -> task data, easiest first; never trained on."""
     settings: Mapping[str, Json] = field(default_factory=dict)
     """Settings of the game during the exam, for example one attempt instead of eight."""
+    opponents: Mapping[str, str] = field(default_factory=dict)
+    """Role -> scripted bot that plays it; the examined player plays all others."""
 
 
 @dataclass_transform(kw_only_default=True)
