@@ -1,0 +1,196 @@
+"""Reading recipes from TOML, with errors that a person can act on, and writing them back.
+
+Layers, later wins: defaults < the file < ``--set a.b=value``. An unknown key is an error that names the nearest known
+one and the line it is in; a value of the wrong type names what was expected. Nothing is started before the whole recipe
+is valid.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from selfplay.errors import UnknownName, UsageError
+from selfplay.run.recipe import Recipe, Section
+from selfplay.types import Json
+
+
+def changed(recipe: Recipe, key: str, value: Json) -> Recipe:
+    """The recipe with one dotted key set.
+
+    Raises:
+        UsageError: unknown key or wrong type.
+    """
+    data = recipe.model_dump()
+    _put(data, key.split("."), value, key)
+    return recipe_from(data, origin=f"override {key}={value!r}")
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe, str]:
+    """Read a recipe file.
+
+    Args:
+        path: the TOML file.
+        overrides: ``a.b=value`` as given to ``--set``; the value is TOML, or else plain text.
+
+    Returns:
+        The recipe and the file's text as the person wrote it.
+
+    Raises:
+        UsageError: no such file, not TOML, an unknown key, a wrong value.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"cannot read recipe {file}: {error.strerror}\n  recipes that come with the project: examples/*/*.toml"
+        ) from None
+    data = parse_toml(text, str(file))
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise UsageError(f"--set {override}: expected KEY=VALUE, for example --set learning.lr=1e-4")
+        _put(data, key.strip().split("."), _toml_value(value.strip()), f"--set {override}")
+    data.setdefault("name", f"{file.resolve().parent.name}-{file.stem}".removesuffix("-recipe"))
+    return recipe_from(data, origin=str(file), text=text), text
+
+
+def parse_toml(text: str, origin: str) -> dict[str, Json]:
+    """Parse TOML.
+
+    Raises:
+        UsageError: malformed; names the place.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{origin} is not valid TOML: {error}") from None
+
+
+def recipe_from(data: Mapping[str, Json], *, origin: str = "recipe", text: str = "") -> Recipe:
+    """Validate a recipe given as a dictionary.
+
+    Raises:
+        UsageError: the first thing that is wrong with it.
+    """
+    try:
+        recipe = Recipe.model_validate(data)
+    except ValidationError as error:
+        raise _explain(error, data, origin, text) from None
+    for name, role in recipe.roles.items():
+        if role.weights in ("fork", "adapter"):
+            raise UsageError(
+                f"roles.{name}.weights = {role.weights!r} in {origin}: not available yet\n  use 'shared' or 'frozen'"
+            )
+    return recipe
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The resolved recipe as TOML that runs again as it is."""
+    lines: list[str] = []
+    _write_table(recipe.model_dump(exclude_none=True), (), lines)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _write_table(table: Mapping[str, Any], path: tuple[str, ...], lines: list[str]) -> None:
+    nested = {k: v for k, v in table.items() if isinstance(v, Mapping)}
+    lists = {k: v for k, v in table.items() if isinstance(v, list) and v and isinstance(v[0], Mapping)}
+    plain = {k: v for k, v in table.items() if k not in nested and k not in lists}
+    if path and (plain or not (nested or lists)):
+        lines += ["", f"[{'.'.join(map(_toml_key, path))}]"]
+    lines += [f"{_toml_key(k)} = {_toml_text(v)}" for k, v in plain.items()]
+    for name, value in nested.items():
+        _write_table(value, (*path, name), lines)
+    for name, items in lists.items():
+        for item in items:
+            lines += ["", f"[[{'.'.join(map(_toml_key, (*path, name)))}]]"]
+            lines += [f"{_toml_key(k)} = {_toml_text(v)}" for k, v in item.items()]
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml_text(key)
+
+
+def _toml_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml_text(v) for v in value) + "]"
+    if isinstance(value, str):
+        escaped = "".join(
+            f"\\u{ord(c):04x}" if ord(c) < 32 or ord(c) == 127 else "\\" + c if c in '"\\' else c for c in value
+        )
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def _toml_value(text: str) -> Json:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(data: dict[str, Any], path: list[str], value: Json, origin: str) -> None:
+    for i, part in enumerate(path[:-1]):
+        inner = data.setdefault(part, {})
+        if inner is None:
+            inner = data[part] = {}
+        if not isinstance(inner, dict):
+            raise UsageError(f"{origin}: {'.'.join(path[: i + 1])} is not a table, so nothing can be set inside it")
+        data = inner
+    data[path[-1]] = value
+
+
+def _explain(error: ValidationError, data: Mapping[str, Json], origin: str, text: str) -> UsageError:
+    """The first finding of pydantic in the words of this project."""
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    dotted, line = ".".join(path), _line_of(text, path)
+    where = f"{origin}:{line}" if line else origin
+    if first["type"] == "extra_forbidden":
+        return UnknownName("recipe key", dotted, _siblings(path), f"from {where}")
+    if first["type"] == "missing":
+        return UsageError(f"recipe key {dotted} is missing in {origin}")
+    value = first.get("input")
+    return UsageError(f"{dotted} = {value!r}: {first['msg'][0].lower()}{first['msg'][1:]}\n  from {where}")
+
+
+def _siblings(path: list[str]) -> list[str]:
+    """All keys that would have been accepted beside the last one of `path`, written out in full."""
+    model: Any = Recipe
+    for part in path[:-1]:
+        if part.isdigit() or not (isinstance(model, type) and issubclass(model, Section)):
+            continue
+        field = model.model_fields.get(part)
+        inner = [field.annotation] if field else []
+        while inner and not (isinstance(inner[-1], type) and issubclass(inner[-1], Section)):
+            arguments = [a for a in getattr(inner[-1], "__args__", ()) if a not in (str, type(None))]
+            if not arguments:
+                break
+            inner.append(arguments[-1])
+        if inner and isinstance(inner[-1], type) and issubclass(inner[-1], Section):
+            model = inner[-1]
+    prefix = "".join(f"{part}." for part in path[:-1])
+    return [prefix + name for name in model.model_fields]
+
+
+def _line_of(text: str, path: list[str]) -> int | None:
+    """The line of a key in a TOML text, as far as it can be told without a parser that keeps positions."""
+    table: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if header:
+            table = [part.strip().strip("\"'") for part in header[1].split(".")]
+            if [p for p in path if not p.isdigit()] == table:
+                return number
+        key = re.match(r"\s*([\w.\"'-]+)\s*=", line)
+        if key and [*table, *key[1].replace('"', "").split(".")] == [p for p in path if not p.isdigit()]:
+            return number
+    return None
