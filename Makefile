@@ -27,7 +27,7 @@ demo: $(VENV)/train.stamp ## watch a tiny model get better at Countdown by playi
 	@$(VENV)/bin/selfplay league examples/countdown/demo.toml
 
 test: $(VENV)/test.stamp ## all tests (WORKERS=2 at a time)
-	@$(PY) -m pytest -q -n $(WORKERS) --dist worksteal
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/test.stamp ## style: ruff check and ruff format
 	@$(PY) -m ruff check
@@ -53,7 +53,7 @@ bench-resume: $(VENV)/test.stamp ## twenty kill -9 at random points, bit-identic
 
 clean: ## remove .venv and everything else that make built; runs/ stays
 	@rm -rf $(VENV) .types .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	@find selfplay envs roles sandbox tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
