@@ -48,12 +48,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": BELOW_RUN | {"run", "watch"},
 }
 
-TORCH = {"accelerate", "peft", "torch", "transformers", "trl"}
+TORCH = {"accelerate", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl"}
+MODELS = TORCH | {"datasets", "jinja2", "numpy"}
 TERMINAL = {"rich", "typer"}
 AT_TOP_LEVEL: dict[str, set[str]] = {
-    "policies": {"numpy"} | TORCH,
-    "learning": {"numpy"} | TORCH,
-    "tiny": {"numpy"} | TORCH,
+    "policies": MODELS,
+    "learning": MODELS,
+    "tiny": MODELS,
     "run": {"numpy", "pydantic"},
     "record": {"numpy"},
     "watch": TERMINAL,
