@@ -32,11 +32,11 @@ Event = dict[str, Json]
 """A line of ``events.jsonl``."""
 
 
-class RoleMetrics(TypedDict):
-    """Health of one role in one update; means are over its learning moves."""
+class RoleMetrics(TypedDict, total=False):
+    """Health of one role (or ``role/tag``) in one update, over its learning moves; what is not known is absent."""
 
     reward_mean: float
-    reward_var: float
+    reward_variance: float
     foul_rate: float
     """Share of moves that were fouls, 0-1."""
     length: float
@@ -73,8 +73,8 @@ class Metrics(TypedDict):
     tokens: int
     """Sampled tokens."""
     roles: dict[str, RoleMetrics]
-    duplicate_share: float
-    """Share of proposals seen before, 0-1."""
+    duplicate_share: NotRequired[float]
+    """Share of proposals that equal others of the same batch, 0-1."""
     loss: float
     grad_norm: float
     lr: float

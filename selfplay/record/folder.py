@@ -20,11 +20,12 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from selfplay.errors import RunError, UnknownName, UsageError
+from selfplay.record import lock
 from selfplay.record.codec import SCHEMA, check_schema
 from selfplay.record.info import RunInfo, write_atomically
 from selfplay.record.log import sound_size
@@ -163,40 +164,17 @@ class RunFolder:
         """Replace ``run.json``; raises like `RunInfo.save`."""
         info.save(self.path / "run.json")
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> AbstractContextManager[None]:
         """Be the only process that writes this run; ends with the process, however it dies.
 
         Raises:
-            UsageError: another process is at it, or the folder cannot be written.
+            UsageError: on entering, if another process is at it, or the folder cannot be written.
         """
-        try:
-            fd = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise UsageError(f"cannot write in run folder {self.path}: {error.strerror}") from error
-        try:
-            if not _try_lock(fd, patience_s=0.5):
-                holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-                raise UsageError(
-                    f"run folder {self.path} is in use by process {holder}\n"
-                    "  look at it with `selfplay watch`, or stop that process first"
-                )
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-            yield
-        finally:
-            os.close(fd)
+        return lock.hold(self.path)
 
     def is_locked(self) -> bool:
         """Whether a process on this machine is writing the run now."""
-        try:
-            fd = os.open(self.path / ".lock", os.O_RDONLY)
-        except OSError:
-            return False
-        try:
-            return not _try_lock(fd, patience_s=0.0, shared=True)
-        finally:
-            os.close(fd)
+        return lock.is_held(self.path)
 
     # checkpoints
 
@@ -307,21 +285,6 @@ def _link(link: Path, target: Path) -> None:
     draft.unlink(missing_ok=True)
     draft.symlink_to(target)
     draft.replace(link)
-
-
-def _try_lock(fd: int, *, patience_s: float, shared: bool = False) -> bool:
-    """`flock`, retried a little: a viewer that tests the lock holds it for a moment."""
-    import fcntl
-
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.02)
 
 
 def _check_size(log: Path, size: int) -> None:
