@@ -1,0 +1,67 @@
+"""Groups: which moves share a baseline.
+
+Two moves may only share one if player, weights version, role and tag agree; `GroupBy` says what else must:
+
+    match    the match and the root prompt: the n answers of one ask, asks under `gather` with equal prompts (default)
+    prompt   the root prompt, wherever in the batch it was asked
+    task     game, task and seed: replicas of one deal, whose prompts may differ as play goes on
+    role     nothing: all moves of this kind in the batch (TRR++ of Absolute Zero, arXiv 2505.03335)
+
+A *root* is a move that continues no other. Continued moves and those asked with `after=` inherit their root's group, so
+that turn 2 is compared with turn 2 of the same task. `ask(group="...")` on the root or on the move itself replaces all
+of this: equal names share a group across the whole batch, whatever the match.
+
+A proposer whose prompt never changes makes one move per match: per match it would be alone, with nothing to be compared
+with, so its rule says ``group_by = "prompt"``. That is never the default, because games with several prompts would
+silently get one baseline for easy and hard ones.
+
+With distinct parent proposals in one match, equal prompts mean equal information: sharing their baseline is right.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from enum import StrEnum
+
+from selfplay.types import MatchRecord, Move
+
+GroupKey = tuple[Hashable, ...]
+
+
+class GroupBy(StrEnum):
+    """What must agree, besides player, weights version, role and tag, for two moves to share a baseline."""
+
+    MATCH = "match"
+    """The match and the root prompt."""
+    PROMPT = "prompt"
+    """The root prompt."""
+    TASK = "task"
+    """Game, task and seed."""
+    ROLE = "role"
+    """Nothing else."""
+
+
+def root_of(move: Move) -> Move:
+    """The move that started this move's conversation."""
+    while move.parent is not None:
+        move = move.parent
+    return move
+
+
+def group_key(record: MatchRecord, move: Move, by: GroupBy = GroupBy.MATCH) -> GroupKey:
+    """The name of the group that `move` belongs to."""
+    root = root_of(move)
+    kind = (move.player, move.completion.weights_version, move.role, move.tag)
+    name = move.group if move.group is not None else root.group
+    if name is not None:
+        return (*kind, "named", name)
+    if by is GroupBy.ROLE:
+        return kind
+    if by is GroupBy.TASK:
+        pairing = record.pairing
+        task = json.dumps([pairing.task.source, pairing.task.key, pairing.task.data], sort_keys=True, default=str)
+        return (*kind, pairing.game, pairing.seed, task)
+    asked = [] if root.turn.parent is None else root.turn.parent.conversation()
+    prompt = (*asked, *root.messages)
+    return (*kind, prompt) if by is GroupBy.PROMPT else (*kind, record.id, prompt)

@@ -1,0 +1,54 @@
+"""AdamW with its schedule, and the checkpoint of a learner: shared by both learners, so that they take equal steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_model, save_model
+from torch.optim.lr_scheduler import LambdaLR
+
+from selfplay.errors import RunError
+from selfplay.learning.learner import LearnerSettings
+
+WEIGHTS, STATE = "model.safetensors", "learner.pt"
+
+
+def make_optimiser(model: torch.nn.Module, settings: LearnerSettings) -> tuple[torch.optim.Optimizer, LambdaLR]:
+    """AdamW over the trainable parameters, and the learning rate's schedule in updates."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, fused=True)
+    return optimiser, LambdaLR(optimiser, settings.lr_factor)
+
+
+def save_learner(
+    folder: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, scheduler: LambdaLR, updates: int
+) -> None:
+    """Write weights and optimiser state into `folder`, which is made if needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_model(model, str(folder / WEIGHTS))
+    state = {"optimiser": optimiser.state_dict(), "scheduler": scheduler.state_dict(), "updates": updates}
+    torch.save(state, folder / STATE)
+
+
+def load_learner(folder: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, scheduler: LambdaLR) -> int:
+    """Put what `save_learner` wrote into these objects; returns the number of updates.
+
+    Raises:
+        RunError: files are missing, damaged, or of a model of another shape.
+    """
+    try:
+        load_model(model, str(folder / WEIGHTS))
+        state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+        optimiser.load_state_dict(state["optimiser"])
+        scheduler.load_state_dict(state["scheduler"])
+        return int(state["updates"])
+    except Exception as error:
+        raise RunError(
+            f"cannot continue from the checkpoint in {folder}: {error}\n"
+            f"  it must hold {WEIGHTS} and {STATE}, written by a learner with the same model"
+        ) from error
