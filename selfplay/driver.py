@@ -12,14 +12,14 @@ import os
 import random
 import traceback
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from selfplay.alarm import Alarm
-from selfplay.errors import GameEndless, GameError, UnknownName
+from selfplay.errors import GameEndless, GameError, GameHung, UnknownName
 from selfplay.game import Game
-from selfplay.match import Ask, Call, Check, Forfeit, Gather, Match, reply_seed
+from selfplay.match import Ask, Call, Check, Forfeit, Gather, Match, path_of, reply_seed
 from selfplay.seeds import mix
 from selfplay.types import (
     Completion,
@@ -33,9 +33,11 @@ from selfplay.types import (
     Path,
     Turn,
     Verdict,
+    finite,
+    plain,
 )
 
-_ENGINE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_ENGINE = os.path.dirname(__file__)
 
 OnMove = Callable[[Pairing, Move], None]
 
@@ -69,7 +71,7 @@ NOTHING = Recorded()
 class Branch:
     """One strand of a match: the main one, or one of a `gather`."""
 
-    __slots__ = ("_rng", "_seed", "_step", "coroutine", "gather", "heads", "index", "path", "tells")
+    __slots__ = ("_rng", "_seed", "_step", "coroutine", "heads", "index", "join", "path", "tells")
 
     def __init__(self, path: Path, coroutine: Coroutine[Any, Any, Any], seed: int) -> None:
         self.path = path
@@ -77,7 +79,7 @@ class Branch:
         self.heads: dict[str, Move | None] = {}
         """Seat -> the move its conversation goes on from; `None`: there is no single one."""
         self.tells: dict[str, tuple[tuple[Path, str], ...]] = {}
-        self.gather: _Join | None = None
+        self.join: _Join | None = None
         self.index = 0
         self._step = 0
         self._seed = seed
@@ -96,6 +98,12 @@ class Branch:
                 seed = mix(seed, part)
             self._rng = random.Random(mix(seed, 0))
         return self._rng
+
+
+class _Raise(NamedTuple):
+    """Sent into a branch instead of a value: raise this there."""
+
+    error: BaseException
 
 
 class _Join:
@@ -145,14 +153,19 @@ class Driver:
         self._alarm = alarm
         self._limits = limits
         self._recorded = recorded
-        self._tools = {**game.tools, **(tools or {})}
+        self._tools = {**game.tools, **tools} if tools else game.tools
         self._on_move = on_move
         self._match = Match(self._game, pairing)
-        root = Branch((), self._game.play(self._match), pairing.seed)
-        self._open: set[Branch] = {root}
-        self._ready: deque[tuple[Branch, Any]] = deque([(root, None)])
+        self._ready: deque[tuple[Branch, Any]] = deque()
         self._waiting: dict[Path, tuple[Branch, Ask]] = {}
+        self._open: dict[Branch, None] = {}
         self._steps = 0
+        self._config: dict[str, Json] = {}
+        try:
+            self._config = game.settings()  # before `play` can touch them
+            self._start(Branch((), self._game.play(self._match), pairing.seed))
+        except Exception as error:
+            self._finish(Ending.ERROR, error=_describe(error))
 
     def advance(self) -> list[Ask]:
         """Run until every branch waits for a reply or the match has ended; returns the asks that are new."""
@@ -174,18 +187,25 @@ class Driver:
         if self.record is None:
             self._finish(Ending.ERROR, error=why)
 
+    def _start(self, branch: Branch) -> None:
+        self._open[branch] = None
+        self._ready.append((branch, None))
+
     def _resume(self, branch: Branch, value: Any, asks: list[Ask]) -> None:
         self._match._branch = branch
         try:
-            self._alarm.start()
-            step = branch.coroutine.send(value)
-            self._alarm.stop()
+            if type(value) is _Raise:
+                step = self._alarm.guard(branch.coroutine.throw, value.error)
+            else:
+                step = self._alarm.guard(branch.coroutine.send, value)
         except StopIteration as done:
-            self._alarm.stop()
-            self._returned(branch, done.value)
-        except Exception as error:  # the game's own failure becomes a record
-            self._alarm.stop()
+            self._ended(branch, done.value)
+        except KeyboardInterrupt:
+            raise
+        except GameHung as error:
             self._finish(Ending.ERROR, error=_describe(error))
+        except BaseException as error:  # SystemExit and the like too: the game's own failure becomes a record
+            self._ended(branch, _Raise(error))
         else:
             self._steps += 1
             if self._steps > self._limits.steps:
@@ -197,7 +217,7 @@ class Driver:
     def _take(self, branch: Branch, step: object, asks: list[Ask]) -> None:
         if type(step) is Ask:
             known = self._recorded.replies.get(step.path)
-            if known is not None:
+            if known is not None and len(known) == step.n:
                 self._ready.append((branch, self._moves(branch, step, known)))
             else:
                 self._waiting[step.path] = (branch, step)
@@ -209,10 +229,10 @@ class Driver:
         elif type(step) is Gather:
             self._fork(branch, step)
         elif type(step) is Forfeit:
-            self._finish(Ending.FOUL, forfeit=step.move.seat)
+            self._ended(branch, step)
         else:
-            what = f"play awaited {type(step).__name__}; only match verbs may be awaited"
-            self._finish(Ending.ERROR, error=_describe(GameError(what)))
+            what = f"{type(step).__name__} was awaited; only match verbs may be"
+            self._ready.append((branch, _Raise(GameError(what))))
 
     def _moves(self, branch: Branch, ask: Ask, completions: list[Completion]) -> list[Move]:
         parent, base = ask.parent, ".".join(map(str, ask.path))
@@ -228,7 +248,7 @@ class Driver:
             for i, completion in enumerate(completions)
         ]  # fmt: skip
         branch.heads[ask.seat] = None if ask.siblings else moves[0]
-        self._match.moves += moves
+        self._match._moves += moves
         if self._on_move is not None:
             for move in moves:
                 self._on_move(pairing, move)
@@ -251,21 +271,22 @@ class Driver:
         return verdict
 
     def _call(self, branch: Branch, call: Call) -> None:
-        if call.path in self._recorded.calls:
-            result = self._recorded.calls[call.path]
-        elif call.tool not in self._tools:
-            self._finish(Ending.ERROR, error=str(UnknownName("tool", call.tool, self._tools)))
+        try:
+            if call.path in self._recorded.calls:
+                result = self._recorded.calls[call.path]
+            elif call.tool in self._tools:
+                result = self._tools[call.tool](plain(call.args, "args"))
+            else:
+                raise UnknownName("tool", call.tool, self._tools)
+            result = plain(result, "its result")
+        except Exception as error:  # a tool is an outside service: its failure ends the match, not the run
+            self._finish(Ending.ERROR, error=f"tool {call.tool} failed: {_describe(error)}")
             return
-        else:
-            try:
-                result = self._tools[call.tool](call.args)
-            except Exception as error:  # a tool is an outside service: its failure ends the match, not the run
-                self._finish(Ending.ERROR, error=f"tool {call.tool} failed: {_describe(error)}")
-                return
         self._match._facts.append(Fact(call.path, "call", {"tool": call.tool, "args": call.args, "result": result}))
-        self._ready.append((branch, result))
+        self._ready.append((branch, plain(result, "its result")))
 
     def _fork(self, branch: Branch, gather: Gather) -> None:
+        self._match._forked = True
         children = []
         for i, coroutine in enumerate(gather.branches):
             child = Branch((*gather.path, i), coroutine, self.pairing.seed)
@@ -273,41 +294,53 @@ class Driver:
             children.append(child)
         join = _Join(branch, children)
         for child in children:
-            child.gather = join
-            self._open.add(child)
-            self._ready.append((child, None))
+            child.join = join
+            self._start(child)
 
-    def _returned(self, branch: Branch, value: Any) -> None:
-        self._open.discard(branch)
-        join = branch.gather
-        if join is None:
+    def _ended(self, branch: Branch, outcome: Any) -> None:
+        """A branch is over, with what it returned, what it raised (`_Raise`) or a foul (`Forfeit`)."""
+        join = branch.join
+        if join is not None:
+            join.results[branch.index] = outcome
+            join.left -= 1
+            if not join.left:
+                self._rejoin(join)
+        elif type(outcome) is Forfeit:
+            self._finish(Ending.FOUL, forfeit=outcome.move.seat)
+        elif type(outcome) is _Raise:
+            self._finish(Ending.ERROR, error=_describe(outcome.error))
+        else:
             self._finish(Ending.OK)
-            return
-        join.results[branch.index] = value
-        join.left -= 1
-        if not join.left:
-            join.merge()
-            self._ready.append((join.parent, join.results))
+
+    def _rejoin(self, join: _Join) -> None:
+        join.merge()
+        stop = next((result for result in join.results if type(result) in (_Raise, Forfeit)), None)
+        if type(stop) is Forfeit:
+            self._ended(join.parent, stop)
+        else:
+            self._ready.append((join.parent, stop or join.results))
 
     def _finish(self, ending: Ending, *, forfeit: str | None = None, error: str | None = None) -> None:
-        for branch in self._open:
-            _close(branch.coroutine)
         match = self._match
+        for branch in self._open:
+            match._branch = branch
+            _close(branch.coroutine, self._alarm)
+        facts = match._facts
+        if match._forked:
+            facts = sorted(facts, key=lambda fact: fact.path)
         self.record = MatchRecord(
-            self.pairing,
-            self._game.settings(),
-            sorted(match.moves, key=lambda move: path_of(move.id)),
-            sorted(match._facts, key=lambda fact: fact.path),
-            match._scores,
-            ending,
-            forfeit,
-            error,
-        )
+            self.pairing, self._config, match.moves, facts, match._scores, ending, forfeit, error
+        )  # fmt: skip
 
 
-def path_of(move_id: str) -> Path:
-    """The path in a move's id (with the sibling's number, where there is one)."""
-    return tuple(map(int, move_id.split(".")))
+def ask_of(move_id: str) -> tuple[Path, int]:
+    """The path of the ask that a move answers, and which of its replies it is.
+
+    Asks lie at odd depths (step, then branch and step for every `gather` around it), so an even one ends in the
+    sibling's number.
+    """
+    path = path_of(move_id)
+    return (path, 0) if len(path) % 2 else (path[:-1], path[-1])
 
 
 def seeds_of(ask: Ask, pairing: Pairing) -> tuple[int, ...]:
@@ -317,28 +350,31 @@ def seeds_of(ask: Ask, pairing: Pairing) -> tuple[int, ...]:
 
 def _verdict(check: Check, alarm: Alarm) -> Verdict:
     try:
-        alarm.start()
-        found = check.checker(check.claim)
+        found = alarm.guard(check.checker, check.claim)
+        score = finite(found.score if isinstance(found, Verdict) else found, "the checker's score")
+        if isinstance(found, Verdict):
+            return found
+        if score is None:
+            raise GameError("the checker returned None; a Verdict, bool or score in [0, 1] was expected")
     except Exception as error:  # could not tell is never wrong
         return Verdict(Outcome.NO_VERDICT, status="CRASH", detail=_describe(error))
-    finally:
-        alarm.stop()
-    if isinstance(found, Verdict):
-        return found
-    score = float(found)
     return Verdict(Outcome.PASS if score >= 1.0 else Outcome.FAIL, score=score)
 
 
-def _close(coroutine: Coroutine[Any, Any, Any]) -> None:
+def _close(coroutine: Coroutine[Any, Any, Any], alarm: Alarm) -> None:
+    """Let the script run its `finally` blocks; the match is over, so nothing they do wrong matters any more."""
     try:
-        coroutine.close()
-    except (RuntimeError, GeneratorExit, ValueError):
-        pass  # a script that awaits while it is being closed, or that is the one running now
+        alarm.guard(coroutine.close)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        pass
 
 
 def _describe(error: BaseException) -> str:
-    """Type, text and the deepest line: what a person needs to find the mistake, the same on every machine."""
-    frames: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if not f.filename.startswith(_ENGINE)] or list(frames)
-    where = f" ({ours[-1].filename.rsplit('/', 1)[-1]}:{ours[-1].lineno} in {ours[-1].name})" if ours else ""
+    """Type, text, and where: the line of the script and the innermost line, the same on every machine."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if os.path.dirname(f.filename) != _ENGINE] or frames
+    lines = dict.fromkeys(f"{os.path.basename(f.filename)}:{f.lineno} in {f.name}" for f in (*ours[:1], *ours[-1:]))
+    where = f" ({' > '.join(lines)})" if lines else ""
     return f"{type(error).__name__}: {error}{where}"

@@ -1,1 +1,6 @@
-"""The run: recipes, the loop that plays and learns, players by name, evaluation."""
+"""The run: recipes, the loop that plays and learns, players by name, exams."""
+
+from selfplay.run.api import play
+from selfplay.run.league import Stopped, league
+
+__all__ = ["Stopped", "league", "play"]

@@ -52,7 +52,7 @@ class PolicySection(Section):
     batch_size: NonNegativeInt = 0
     """Replies sampled at once; 0 chooses by memory."""
     threads: NonNegativeInt = 0
-    """CPU threads for torch; 0 means all cores."""
+    """CPU threads for torch; 0 means one per core. Written out in the run's own recipe: bits depend on it."""
 
 
 class SamplingSection(Section):
@@ -135,7 +135,7 @@ class LearningSection(Section):
     micro_tokens: PositiveInt = 16384
     """Tokens (padding included) in one forward pass."""
     warmup_updates: NonNegativeInt = 0
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    schedule: Literal["constant", "linear"] = "constant"
     """Learning rate after the warm-up, over the run's generations."""
 
 
@@ -154,7 +154,8 @@ class HealthSection(Section):
     """A rule on a metric, judged after every update."""
 
     metric: str
-    """``canary``, or a metric such as ``solver.foul_rate``, ``proposer.entropy``, ``duplicate_share``."""
+    """``canary/solve_rate``, ``canary/fall_p`` (how likely chance alone explains a fall below the best canary), or a
+    metric such as ``solver/foul_rate``, ``proposer/entropy``, ``batch/duplicate_share``."""
     kind: Literal["below_best", "above", "below"]
     """``below_best`` compares with the best value so far."""
     threshold: float
@@ -169,7 +170,7 @@ class ControllerSection(Section):
     kind: Literal["schedule", "switch"]
     """``schedule``: a straight line over generations. ``switch``: when a metric crosses a threshold, with hysteresis."""
     key: str
-    """What to change: ``sampling.temperature``, ``game.settings.NAME``, ``roles.X.kl``, ``roles.X.update_every`` ..."""
+    """What to change: ``game.settings.NAME``, ``roles.NAME.weight`` or ``roles.NAME.update_every``."""
     start: float = 0.0
     end: float = 0.0
     generations: PositiveInt = 100

@@ -7,6 +7,7 @@ is valid.
 
 from __future__ import annotations
 
+import copy
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -51,14 +52,24 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe
         raise UsageError(
             f"cannot read recipe {file}: {error.strerror}\n  recipes that come with the project: examples/*/*.toml"
         ) from None
-    data = parse_toml(text, str(file))
+    data = set_keys(parse_toml(text, str(file)), overrides)
+    data.setdefault("name", f"{file.resolve().parent.name}-{file.stem}".removesuffix("-recipe"))
+    return recipe_from(data, origin=str(file), text=text), text
+
+
+def set_keys(data: Mapping[str, Json], overrides: Sequence[str]) -> dict[str, Json]:
+    """`data` with ``a.b=value`` overrides applied; the values are TOML, or else plain text.
+
+    Raises:
+        UsageError: not of that form, or inside something that is no table.
+    """
+    out = copy.deepcopy(dict(data))
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
             raise UsageError(f"--set {override}: expected KEY=VALUE, for example --set learning.lr=1e-4")
-        _put(data, key.strip().split("."), _toml_value(value.strip()), f"--set {override}")
-    data.setdefault("name", f"{file.resolve().parent.name}-{file.stem}".removesuffix("-recipe"))
-    return recipe_from(data, origin=str(file), text=text), text
+        _put(out, key.strip().split("."), _toml_value(value.strip()), f"--set {override}")
+    return out
 
 
 def parse_toml(text: str, origin: str) -> dict[str, Json]:

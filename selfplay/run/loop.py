@@ -1,0 +1,389 @@
+"""The loop of a run: play a generation, close it, learn from it, look at the result, again.
+
+    pairings -> matches -> settle -> credit -> rows -> learner -> new weights -> metrics, canary, health -> checkpoint
+
+The learner pulls: `Loop.generations` plays one generation per `next`, `Loop.learned` is called after each update. What
+the loop knows is either in the learner's checkpoint or a fold over the run's logs (task pool, controllers, health
+history, totals), so resuming is: rewind the logs, load the learner, fold, go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfplay.arena import Arena
+from selfplay.errors import RunError
+from selfplay.game import Game
+from selfplay.games import make_game
+from selfplay.learning.credit import CreditCounts, CreditRule, credit
+from selfplay.learning.health import Rule, fall_p, judge
+from selfplay.learning.health import metrics as health_metrics
+from selfplay.learning.learner import Learner, LearnerSettings, UpdateStats, make_learner
+from selfplay.learning.reference import fill_reference
+from selfplay.learning.rows import rows_from
+from selfplay.record import events
+from selfplay.record.live import LiveFeed
+from selfplay.record.run import Run
+from selfplay.record.writer import RunWriter
+from selfplay.run.cast import Cast, make_cast
+from selfplay.run.controllers import Controller, make_controller
+from selfplay.run.evaluate import ExamResult, evaluate
+from selfplay.run.matchmaker import mirror
+from selfplay.run.recipe import Recipe
+from selfplay.run.recipe_file import changed
+from selfplay.run.resume import Salvage
+from selfplay.run.snapshots import Snapshots
+from selfplay.run.sources import Tasks
+from selfplay.run.tables import flatten, metrics_line
+from selfplay.types import Ending, MatchRecord, Pairing, Player, Row
+
+
+class HealthStop(RunError):
+    """A health rule stopped the run."""
+
+
+class StopRequested(Exception):
+    """The person at the terminal asked for an end; everything is saved."""
+
+
+@dataclass(slots=True)
+class _Totals:
+    """Counts since the run began, over all its attempts."""
+
+    matches: int = 0
+    moves: int = 0
+    tokens: int = 0
+    wall_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Generation:
+    """What is known about the generation that is being learned from."""
+
+    number: int
+    records: list[MatchRecord] = field(default_factory=list)
+    counts: Mapping[str, CreditCounts] = field(default_factory=dict)
+    started: float = 0.0
+    generate_s: float = 0.0
+    reference_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a recipe describes, built and found sound."""
+
+    game: Game
+    cast: Cast
+    tasks: Tasks
+    controllers: list[Controller]
+
+    @classmethod
+    def of(cls, recipe: Recipe, root: str) -> Parts:
+        """Build them.
+
+        Args:
+            recipe: resolved.
+            root: where other runs are looked for.
+
+        Raises:
+            UsageError: whatever is wrong with the recipe.
+        """
+        game = make_game(recipe.game.id, recipe.game.settings)
+        controllers = [make_controller(section) for section in recipe.controllers]
+        return cls(game, make_cast(recipe, game, root), Tasks(recipe.tasks, recipe.seed), controllers)
+
+
+class Loop:
+    """One process's work on a run.
+
+    Args:
+        recipe: resolved.
+        parts: built from it.
+        writer: entered; its logs are already rewound.
+    """
+
+    def __init__(self, recipe: Recipe, parts: Parts, writer: RunWriter) -> None:
+        self.recipe = recipe
+        self.game, self.cast = parts.game, parts.cast
+        self._tasks, self._controllers = parts.tasks, parts.controllers
+        self.stop = False
+        """Set it to end the run, saved, after the generation that is being played."""
+        self.next = 0
+        """The next generation to be played."""
+        self._writer = writer
+        self._run = Run(writer.folder)
+        self._live = LiveFeed(writer)
+        self._overridden: dict[str, Any] = {}
+        self._rules = [Rule(h.metric, h.kind, h.threshold, h.patience, h.action) for h in recipe.health]  # type: ignore[arg-type]
+        self._settings = learner_settings(recipe, self.cast)
+        self.learner: Learner = make_learner(self.cast.policy.model, self.cast.policy.tokenizer, self._settings)
+        self._snapshots = Snapshots(writer, self.cast.policy, recipe.schedule.snapshot_every)
+        self._salvage = Salvage(writer.folder)
+        self._totals = _Totals()
+        self._history: list[dict[str, float]] = []
+        self._best_marks: dict[str, list[int]] = {}
+        self._now = _Generation(-1)
+
+    # ------------------------------------------------------------------ the run
+
+    def run(self) -> None:
+        """From wherever the run stands to its end.
+
+        Raises:
+            HealthStop: a rule stopped it.
+            StopRequested: `stop` was set.
+            RunError: too many errors, or the disk refused.
+        """
+        if self.next == 0 and not any(self._run.events("canary")):
+            self._canary(-1, self.recipe.evaluation.final_tasks)
+        self.learner.train(self.generations(), self.learned)
+        if self.stop and self.next < self.recipe.schedule.generations:
+            self._checkpoint()
+            raise StopRequested
+
+    def generations(self) -> Iterator[Sequence[Row]]:
+        """The rows of one generation after the other; plays it when asked for it."""
+        while self.next < self.recipe.schedule.generations and not self.stop:
+            yield self._play()
+
+    def learned(self, stats: UpdateStats) -> None:
+        """Take note of an update: new weights, metrics, canary, health, snapshot, checkpoint."""
+        now, schedule = self._now, self.recipe.schedule
+        self.cast.policy.weights_version = stats.update
+        last = now.number + 1 == schedule.generations
+        every = self.recipe.evaluation.every
+        canary: ExamResult | None = None
+        if last or (every and (now.number + 1) % every == 0):
+            tasks = self.recipe.evaluation.final_tasks if last else self.recipe.evaluation.tasks
+            canary = self._canary(now.number, tasks, stats.update)
+        self._log_metrics(stats, canary)
+        self.next = now.number + 1
+        self._act_on_health()
+        if canary is None and (last or self._snapshots.due(now.number)):
+            self._snapshots.take(now.number, stats.update, None)
+        if last or self.next % schedule.checkpoint_every == 0:
+            self._checkpoint()
+
+    # -------------------------------------------------------------- a generation
+
+    def _play(self) -> list[Row]:
+        self._now = now = _Generation(self.next, started=time.monotonic())
+        recipe, game = self._overrides(now.number)
+        pairings = self._pairings(recipe, game, now.number)
+        self._writer.event(events.generation_started(now.number, len(pairings)))
+        busy = self.cast.meter.busy_s
+        kept = self._salvage.records(now.number)
+        for record in self._matches(recipe, game, pairings, kept):
+            now.records.append(record)
+            self._writer.match(record)
+            self._live.on_end(record)
+        self._writer.close_generation(now.number)
+        now.generate_s = self.cast.meter.busy_s - busy
+        now.records.sort(key=lambda record: record.pairing.number)
+        self._settle(game, now)
+        self._tasks.absorb(now.number, now.records)
+        return self._rows(recipe, now)
+
+    def _pairings(self, recipe: Recipe, game: Game, generation: int) -> list[Pairing]:
+        return mirror(
+            game,
+            generation,
+            seed=recipe.seed,
+            matches=recipe.schedule.matches,
+            replicas=recipe.schedule.replicas,
+            player_of=self.cast.player_of,
+            learns=self.cast.learns,
+            task_of=lambda deal: self._tasks.draw(generation, deal),
+        )
+
+    def _matches(
+        self, recipe: Recipe, game: Game, pairings: Sequence[Pairing], kept: Mapping[str, MatchRecord]
+    ) -> Iterator[MatchRecord]:
+        """Finished matches that an earlier process left are taken as they are; the rest is played."""
+        fast = recipe.schedule.mode == "fast"
+        yield from kept.values()
+        open_ = [p for p in pairings if p.id not in kept]
+        recorded = self._salvage.replies(open_) if fast else None
+        on_move = self._salvage.watch(self._live.on_move) if fast else self._live.on_move
+        limits = recipe.limits.engine()
+        with Arena(
+            {game.name(): game}, self.cast.players, mode=recipe.schedule.mode, limits=limits, on_move=on_move,
+            recorded=recorded,
+        ) as arena:  # fmt: skip
+            yield from arena.play(open_)
+        self._salvage.clear(pairings[0].generation if pairings else 0)
+
+    def _settle(self, game: Game, now: _Generation) -> None:
+        """Apply what the game says once the batch is known, and log the closed generation."""
+        changes = list(game.settle(now.records))
+        moves = {(record.id, move.id): move for record in now.records for move in record.moves}
+        for edit in changes:
+            moves[edit.match, edit.move].reward = edit.reward
+        if changes:
+            self._writer.event(events.edits(now.number, changes))
+        played = [move for record in now.records for move in record.moves]
+        tokens = sum(len(m.completion.token_ids) for m in played if m.completion.token_ids is not None)
+        earned: dict[str, list[float]] = {role: [] for role in game.roles}
+        for move in played:
+            if move.reward is not None:
+                earned[move.role].append(move.reward)
+        means = {role: sum(r) / len(r) if r else None for role, r in earned.items()}
+        endings = Counter(str(record.ending) for record in now.records)
+        self._writer.event(events.generation_closed(now.number, len(now.records), len(played), tokens, endings, means))
+        first_error = next((r for r in now.records if r.ending is Ending.ERROR), None)
+        if first_error is not None:
+            self._writer.event(events.error("match", first_error.error or "", match=first_error.id))
+        self._totals.matches += len(now.records)
+        self._totals.moves += len(played)
+        self._totals.tokens += tokens
+
+    def _rows(self, recipe: Recipe, now: _Generation) -> list[Row]:
+        """Credit, then rows of the roles whose turn it is, with reference log-probabilities where a KL term wants them."""
+        rules = {
+            role: CreditRule(section.credit, section.group_by, section.weight)  # type: ignore[arg-type]
+            for role, section in ((role, recipe.role(role)) for role in self.game.roles)
+        }
+        result = credit(now.records, rules)
+        now.counts = result.counts
+        resting = {role for role in self.game.roles if not _learns_now(recipe.role(role).update_every, now.number)}
+        roles = {(record.id, move.id): move.role for record in now.records for move in record.moves}
+        advantages = {key: a for key, a in result.advantages.items() if roles[key] not in resting}
+        rows = rows_from(now.records, advantages).rows
+        if self.cast.base is not None:
+            start = time.monotonic()
+            fill_reference(rows, self.cast.base.model, self._settings)
+            now.reference_s = time.monotonic() - start
+        return rows
+
+    def _overrides(self, generation: int) -> tuple[Recipe, Game]:
+        """The recipe and game of this generation, with what the controllers want."""
+        recipe = self.recipe
+        for controller in self._controllers:
+            key, value, why = controller.override(generation)
+            recipe = changed(recipe, key, _like(recipe, key, value, self.game))
+            if self._overridden.get(key) != value:
+                self._overridden[key] = value
+                self._writer.event(events.override(generation, key, value, why))
+        game = make_game(recipe.game.id, recipe.game.settings) if recipe is not self.recipe else self.game
+        return recipe, game
+
+    # --------------------------------------------------------- after an update
+
+    def _canary(self, generation: int, tasks: int, update: int = 0) -> ExamResult | None:
+        """Measure held-out skill, log it, and keep the weights if they are the best so far."""
+        if self.game.exam() is None:
+            return None
+        policy = self.cast.policy
+        player = Player("main", policy, next(iter(self.cast.players.values())).sampling)
+        result = evaluate(player, self.game, tasks=tasks, limits=self.recipe.limits.engine())
+        self._writer.event(events.canary(generation, update, result.levels, result.mean))
+        if self._snapshots.offer(generation, update, result):
+            self._best_marks = result.levels
+        return result
+
+    def _log_metrics(self, stats: UpdateStats, canary: ExamResult | None) -> None:
+        now = self._now
+        wall = time.monotonic() - now.started
+        self._totals.wall_s += wall
+        numbers = health_metrics(now.records, stats, now.counts)
+        if canary is not None:
+            numbers["canary/solve_rate"] = canary.mean
+            numbers["canary/fall_p"] = fall_p(*_paired(canary.levels, self._best_marks))
+        timing = {"generate_s": now.generate_s, "learn_s": stats.seconds + now.reference_s}
+        timing["other_s"] = max(0.0, wall - sum(timing.values()))
+        line = metrics_line(numbers, stats.update, now.number, self._totals, timing)
+        self._writer.metrics(line)
+        self._history.append(flatten(line))
+        for controller in self._controllers:
+            controller.observe(now.number, self._history[-1])
+
+    def _act_on_health(self) -> None:
+        for alarm in judge(self._history, self._rules):
+            action = str(alarm.rule.action)
+            self._writer.event(events.alarm(alarm.rule.metric, action, str(alarm), self._now.number))
+            if action == "stop":
+                self._checkpoint()
+                raise HealthStop(f"health rule stopped the run after generation {self._now.number}: {alarm}")
+            if action == "rollback":
+                if self._snapshots.rollbacks >= self.recipe.limits.rollbacks:
+                    self._checkpoint()
+                    raise HealthStop(f"health: {alarm}, after {self._snapshots.rollbacks} rollbacks already")
+                self._snapshots.roll_back()
+
+    def _checkpoint(self) -> None:
+        folder = self._writer.folder
+        path = folder.checkpoints / f"gen-{self.next - 1:04d}"
+        if (path / "checkpoint.json").exists():
+            return
+        self.learner.save(path)
+        self._writer.checkpoint(path, self.next - 1, self.cast.policy.weights_version)
+        self._salvage.forget(self.next - 1)
+        self._snapshots.prune(self.recipe.schedule.keep_checkpoints)
+
+    # ------------------------------------------------------------------- resume
+
+    def restore(self, generation: int, checkpoint: Any) -> None:
+        """Go on after closed generation `generation`, whose learner was saved in folder `checkpoint`."""
+        self.learner.load(checkpoint)
+        self.next = generation + 1
+        for line in self._run.metrics():
+            self._history.append(flatten(line))
+            for controller in self._controllers:
+                controller.observe(line["generation"], self._history[-1])
+            self._totals = _Totals(line["matches"], line["moves"], line["tokens"], line["wall_s"])
+            self.cast.policy.weights_version = line["update"]
+        for event in self._run.events("override"):
+            self._overridden[event["key"]] = event["value"]
+        for number in range(max(0, self.next - self._tasks.window), self.next):
+            self._tasks.absorb(number, list(self._run.matches(number)))
+        self._best_marks = self._snapshots.restore(self._run)
+
+
+def learner_settings(recipe: Recipe, cast: Cast) -> LearnerSettings:
+    """The recipe's learning rule in the learner's own terms."""
+    section = recipe.learning
+    learning = [role for role, on in cast.learns.items() if on]
+    return LearnerSettings(
+        kind=section.learner,  # type: ignore[arg-type]
+        loss=section.loss,  # type: ignore[arg-type]
+        lr=section.lr,
+        betas=section.betas,
+        weight_decay=section.weight_decay,
+        max_grad_norm=section.max_grad_norm,
+        epsilon_low=section.epsilon_low,
+        epsilon_high=section.epsilon_high,
+        kl={role: recipe.role(role).kl for role in learning if recipe.role(role).kl > 0},
+        temperature=recipe.sampling_of(learning[0]).temperature,
+        micro_tokens=section.micro_tokens,
+        warmup_updates=section.warmup_updates,
+        total_updates=recipe.schedule.generations,
+        schedule=section.schedule,  # type: ignore[arg-type]
+        bf16=cast.policy.model.dtype != _float32() and cast.policy.model.device.type != "cpu",
+    )
+
+
+def _float32() -> Any:
+    import torch
+
+    return torch.float32
+
+
+def _learns_now(every: int, generation: int) -> bool:
+    return every > 0 and (generation + 1) % every == 0
+
+
+def _like(recipe: Recipe, key: str, value: float, game: Game) -> float | int:
+    """`value` as an int where the setting is one."""
+    *_, owner, name = key.split(".")
+    current = getattr(game, name, None) if owner == "settings" else getattr(recipe.role(owner), name, None)
+    return round(value) if isinstance(current, int) and not isinstance(current, bool) else value
+
+
+def _paired(now: Mapping[str, Sequence[int]], best: Mapping[str, Sequence[int]]) -> tuple[list[int], list[int]]:
+    """Marks of the same tasks then and now, as far as both have them."""
+    pairs = [(a, b) for level in now for a, b in zip(now[level], best.get(level, ()), strict=False)]
+    return [a for a, _ in pairs], [b for _, b in pairs]

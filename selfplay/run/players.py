@@ -1,0 +1,177 @@
+"""Players by name, the same words everywhere (``--seat``, recipes, `selfplay.play`).
+
+    human              the person at the terminal
+    random             the game's random bot
+    scripted:NAME      one of the game's bots
+    tiny:FAMILY        a built-in tiny model, or ``tiny:FOLDER`` with one you made
+    hf:PATH_OR_ID      any transformers causal language model
+    RUN@best           a snapshot of a run: ``best``, ``last`` or ``gen-7``; RUN as in `selfplay show`
+
+To add a kind of player: a function from what follows the colon to a policy, in `KINDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from selfplay.errors import MissingExtra, UnknownName, UsageError
+from selfplay.game import Game, role_of
+from selfplay.types import Player, Policy, Sampling
+
+if TYPE_CHECKING:
+    from selfplay.policies.hf import LocalPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What players are made for."""
+
+    game: Game
+    root: str | Path = "runs"
+    """Where runs are looked for."""
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int = 0
+    """CPU threads for torch; 0 leaves them as they are."""
+    batch_size: int = 0
+
+
+def make_players(
+    seats: Mapping[str, str],
+    game: Game,
+    *,
+    root: str | Path = "runs",
+    sampling: Sampling | None = None,
+    device: str = "auto",
+    threads: int = 0,
+) -> dict[str, Player]:
+    """The players that take these seats, by name; the name of a player is its specification.
+
+    Args:
+        seats: seat or role -> specification.
+        game: what they will play.
+
+    Raises:
+        UnknownName: an unknown seat, kind of player, bot, family, run or snapshot.
+        UsageError: a model that cannot be loaded.
+        MissingExtra: a model is asked for and torch or transformers is not installed.
+    """
+    known = {*game.seats(), *game.roles}
+    for seat in seats:
+        if seat not in known:
+            raise UnknownName("seat", seat, game.seats(), f"seats of game {game.name()}")
+    setup = Setup(game, root, device, "auto", threads)
+    return {spec: Player(spec, make_policy(spec, setup), sampling or Sampling()) for spec in seats.values()}
+
+
+def seat_map(game: Game, players: Mapping[str, str]) -> dict[str, str]:
+    """Seat -> player, from a mapping that may name roles instead of seats."""
+    return {seat: players.get(seat, players.get(role_of(seat), "")) for seat in game.seats()}
+
+
+def make_policy(spec: str, setup: Setup) -> Policy:
+    """The policy behind a player's specification; errors as in `make_players`."""
+    kind, colon, rest = spec.partition(":")
+    if colon and kind in KINDS:
+        return KINDS[kind](rest, setup)
+    if spec in ("human", "random"):
+        return KINDS[spec]("", setup)
+    if "@" in spec:
+        return _snapshot(spec, setup)
+    hint = "or a snapshot such as last@best"
+    raise UnknownName("player", spec, [k if k in ("human", "random") else f"{k}:..." for k in KINDS], hint)
+
+
+def model_policy(spec: str, setup: Setup) -> LocalPolicy:
+    """A policy that can be trained.
+
+    Raises:
+        UsageError: the specification names no local model.
+    """
+    from selfplay.policies.hf import LocalPolicy
+
+    policy = make_policy(spec, setup)
+    if not isinstance(policy, LocalPolicy):
+        raise UsageError(f"{spec!r} is not a local model\n  expected tiny:FAMILY, hf:PATH_OR_ID or RUN@best")
+    return policy
+
+
+def _human(rest: str, setup: Setup) -> Policy:
+    from selfplay.policies.human import HumanPolicy
+
+    return HumanPolicy()
+
+
+def _random(rest: str, setup: Setup) -> Policy:
+    return _scripted("random", setup)
+
+
+def _scripted(rest: str, setup: Setup) -> Policy:
+    from selfplay.policies.bots import ScriptedPolicy
+
+    return ScriptedPolicy(rest, setup.game)
+
+
+def _tiny(rest: str, setup: Setup) -> Policy:
+    _need_models(f"tiny:{rest}")
+    from selfplay.tiny import load_tiny
+
+    return load_tiny(
+        rest, device=setup.device, dtype=setup.dtype, rows=setup.batch_size or None, threads=setup.threads or None
+    )
+
+
+def _hf(rest: str, setup: Setup) -> Policy:
+    _need_models(f"hf:{rest}")
+    from selfplay.policies.loading import load_hf
+
+    return load_hf(
+        rest, device=setup.device, dtype=setup.dtype, rows=setup.batch_size or None, threads=setup.threads or None
+    )
+
+
+def _snapshot(spec: str, setup: Setup) -> Policy:
+    return _hf(str(snapshot_path(spec, setup.root)), setup)
+
+
+def snapshot_path(spec: str, root: str | Path = "runs") -> Path:
+    """The folder of a snapshot given as ``RUN@best``, ``RUN@last`` or ``RUN@gen-7``.
+
+    Raises:
+        UnknownName: no such run or snapshot.
+    """
+    from selfplay.record.run import open_run
+
+    name, _, which = spec.rpartition("@")
+    run = open_run(name, root)
+    taken = run.snapshots
+    if not taken:
+        raise UsageError(f"run {run.path.name} has no snapshot yet")
+    if which == "last":
+        return run.path / taken[-1]["path"]
+    if which == "best":
+        scored = [event for event in taken if event["score"] is not None] or taken
+        return run.path / max(scored, key=lambda event: (event["score"] or 0.0, event["update"]))["path"]
+    by_name = {f"gen-{event['generation']}": event["path"] for event in taken}
+    if which not in by_name:
+        raise UnknownName(f"snapshot of run {run.path.name}", which, ["best", "last", *by_name])
+    return run.path / by_name[which]
+
+
+def _need_models(what: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        raise MissingExtra(f"player {what}", "hf")
+
+
+KINDS: dict[str, Callable[[str, Setup], Policy]] = {
+    "human": _human,
+    "random": _random,
+    "scripted": _scripted,
+    "tiny": _tiny,
+    "hf": _hf,
+}

@@ -1,0 +1,104 @@
+"""Snapshots of the learning policy: plain Hugging Face folders, the best one by canary always among them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import torch
+
+from selfplay.errors import RunError
+from selfplay.policies.hf import LocalPolicy
+from selfplay.policies.loading import load_hf, save_hf
+from selfplay.record import events
+from selfplay.record.events import Event
+from selfplay.record.run import Run
+from selfplay.record.writer import RunWriter
+from selfplay.run.evaluate import ExamResult
+
+
+class Snapshots:
+    """Takes, prunes and restores snapshots.
+
+    Args:
+        writer: of the run.
+        policy: whose weights are kept.
+        every: generations between snapshots that are kept for good; 0 keeps the best and the last only.
+    """
+
+    def __init__(self, writer: RunWriter, policy: LocalPolicy, every: int) -> None:
+        self._writer, self._folder, self._policy, self._every = writer, writer.folder, policy, every
+        self._best: Event | None = None
+        self.rollbacks = 0
+
+    def due(self, generation: int) -> bool:
+        """Does the schedule ask for one now?"""
+        return self._every > 0 and (generation + 1) % self._every == 0
+
+    def offer(self, generation: int, update: int, result: ExamResult) -> bool:
+        """Take a snapshot at a canary; says whether it is the best so far. The earliest of equals stays the best."""
+        best = self._best is None or result.mean > self._best["score"]
+        event = self.take(generation, update, result.mean)
+        if best:
+            self._best = event
+        return best
+
+    def take(self, generation: int, update: int, score: float | None) -> Event:
+        """Write the weights down."""
+        number = generation + 1  # gen-0 is the policy before any learning
+        path = self._folder.snapshot(number)
+        try:
+            save_hf(self._policy.model, self._policy.tokenizer, path)
+        except OSError as error:
+            raise RunError(
+                f"cannot write snapshot {path}: {error.strerror or error}\n  free some space, resume"
+            ) from None
+        name = f"gen-{number}"
+        event = events.snapshot(number, update, name, str(path.relative_to(self._folder.path)), score)
+        self._writer.event(event)
+        return event
+
+    def roll_back(self) -> None:
+        """Put the best snapshot's weights into the learning policy, in place.
+
+        Raises:
+            RunError: there is none.
+        """
+        if self._best is None:
+            raise RunError("health asked for a rollback, but there is no snapshot yet\n  set evaluation.every")
+        best = load_hf(self._folder.path / self._best["path"], device="cpu", dtype="float32")
+        with torch.no_grad():
+            self._policy.model.load_state_dict(best.model.state_dict())
+        self.rollbacks += 1
+
+    def restore(self, run: Run) -> dict[str, list[int]]:
+        """Fold the log again; returns the marks of the best canary."""
+        for event in run.events("snapshot"):
+            score = event["score"]
+            if score is not None and (self._best is None or score > self._best["score"]):
+                self._best = event
+        self.rollbacks = sum(event["action"] == "rollback" for event in run.events("alarm"))
+        marks: dict[str, list[int]] = {}
+        for event in run.events("canary"):
+            if self._best is not None and event["generation"] + 1 == self._best["generation"]:
+                marks = {level: given["solved"] for level, given in event["levels"].items()}
+        return marks
+
+    def prune(self, checkpoints: int) -> None:
+        """Delete all but the last `checkpoints` checkpoints, and all snapshots but the best, the newest and the scheduled.
+
+        Call it right after a checkpoint: until then a resumed run may want what is there.
+        """
+        for old in self._folder.sealed()[:-checkpoints]:
+            (old.path / "checkpoint.json").unlink()
+            shutil.rmtree(old.path)
+        taken = list(self._existing())
+        for number in taken[:-1]:
+            best = self._best is not None and number == self._best["generation"]
+            scheduled = self._every > 0 and number % self._every == 0
+            if not best and not scheduled:
+                shutil.rmtree(self._folder.snapshot(number))
+
+    def _existing(self) -> Iterator[int]:
+        for path in sorted(self._folder.snapshots.glob("gen-*")):
+            yield int(path.name[4:])
