@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from types import TracebackType
 from typing import Literal
 
@@ -46,8 +46,52 @@ class _Queue:
     policy: Policy
     worker: ThreadPoolExecutor | None
     waiting: list[_Pending] = field(default_factory=list)
-    running: Future[list[list[Completion]]] | None = None
     batch: list[_Pending] = field(default_factory=list)
+    running: Future[list[list[Completion]]] | None = None
+
+    def send(self, most: int) -> None:
+        """Hand the policy the first waiting requests."""
+        self.batch, self.waiting = self.waiting[:most], self.waiting[most:]
+        requests = [pending.request for pending in self.batch]
+        if self.worker is not None:
+            self.running = self.worker.submit(self.policy.complete, requests)
+            return
+        self.running = Future()
+        try:
+            self.running.set_result(self.policy.complete(requests))
+        except Exception as error:
+            self.running.set_exception(error)
+
+    def receive(self) -> list[Driver]:
+        """Hand the replies to their matches, which can go on then."""
+        assert self.running is not None
+        running, self.running = self.running, None
+        batch, self.batch = self.batch, []
+        try:
+            replies = running.result()
+            wanted, given = [len(pending.request.seeds) for pending in batch], [len(each) for each in replies]
+            if given != wanted:
+                raise ValueError(f"gave {given} replies to requests for {wanted}")
+        except (RunError, UsageError):
+            raise
+        except Exception as error:  # a policy's failure costs its matches, not the run; the tally stops a dead policy
+            for pending in batch:
+                player = pending.driver.pairing.seats[pending.ask.seat]
+                pending.driver.fail(f"player {player} failed: {type(error).__name__}: {error}")
+        else:
+            for pending, completions in zip(batch, replies, strict=True):
+                pending.driver.answer(pending.ask, completions)
+        return [pending.driver for pending in batch]
+
+    def drop(self) -> None:
+        """Forget what waits and what is being written; a policy in the middle of a batch ends it in peace."""
+        if self.running is not None:
+            self.running.cancel()
+        self.waiting, self.batch, self.running = [], [], None
+
+    def close(self) -> None:
+        if self.worker is not None:
+            self.worker.shutdown(wait=False, cancel_futures=True)
 
 
 class Arena:
@@ -78,6 +122,8 @@ class Arena:
         on_move: OnMove | None = None,
         recorded: Mapping[str, Recorded] | None = None,
     ) -> None:
+        if min(in_flight, batch) < 1:
+            raise UsageError(f"in_flight={in_flight} and batch={batch}: nothing would be played, both are at least 1")
         self.games = games
         self.players = players
         self.mode = mode
@@ -90,89 +136,102 @@ class Arena:
         self._recorded = recorded or {}
         self._queues: dict[int, _Queue] = {}
         self._samplings: dict[tuple[str, int | None], Sampling] = {}
-        for player in players.values():
-            if id(player.policy) not in self._queues:
-                worker = None if isinstance(player.policy, Inline) else ThreadPoolExecutor(1, "selfplay-policy")
-                self._queues[id(player.policy)] = _Queue(player.policy, worker)
 
     def __enter__(self) -> Arena:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
         for queue in self._queues.values():
-            if queue.worker is not None:
-                queue.worker.shutdown(wait=False, cancel_futures=True)
+            queue.close()
 
     def play(self, pairings: Iterable[Pairing]) -> Iterator[MatchRecord]:
-        """Play all matches; yields records as the mode says.
+        """Play all matches; yields records as the mode says. One `play` at a time.
 
         Raises:
             UsageError: a pairing names an unknown game or player, or leaves a seat empty. Raised before that match
                 starts.
             RunError: too many matches are errors (`Limits.error_share`, `Limits.error_count`).
         """
-        todo = iter(pairings)
+        open_: dict[Driver, None] = {}
         tally = _ErrorTally(self.limits)
+        self._forget_the_past()
         with Alarm(self.limits.step_s) as alarm:
-            rounds = self._exact(todo, alarm) if self.mode == "exact" else self._fast(todo, alarm)
-            for record in rounds:
-                tally.add(record)
-                yield record
+            rounds = self._exact if self.mode == "exact" else self._fast
+            try:
+                for record in rounds((self._start(pairing, alarm) for pairing in pairings), open_):
+                    yield record
+                    tally.add(record)
+            finally:  # the caller may have stopped listening, or pressed Ctrl-C: nothing of these matches may be left
+                for queue in self._queues.values():
+                    queue.drop()
+                for driver in open_:
+                    driver.fail("the arena stopped before the match had ended")
 
-    def _exact(self, todo: Iterator[Pairing], alarm: Alarm) -> Iterator[MatchRecord]:
-        open_: list[Driver] = []
+    def _forget_the_past(self) -> None:
+        """Players may have come, gone or changed since the last `play`."""
+        self._samplings.clear()
+        present = {id(player.policy) for player in self.players.values()}
+        for key in [key for key in self._queues if key not in present]:
+            self._queues.pop(key).close()
+
+    def _exact(self, matches: Iterator[Driver], open_: dict[Driver, None]) -> Iterator[MatchRecord]:
         while True:
-            open_ += [self._start(p, alarm) for p in islice(todo, self._in_flight - len(open_))]
+            for driver in islice(matches, self._in_flight - len(open_)):
+                open_[driver] = None
             if not open_:
                 return
             for driver in open_:
                 self._enqueue(driver, driver.advance())
-            while open_ and open_[0].record is not None:
-                yield open_.pop(0).record  # type: ignore[misc]
+            for driver in list(takewhile(_has_ended, open_)):
+                del open_[driver]
+                yield driver.record  # type: ignore[misc]
             busy = [queue for queue in self._queues.values() if queue.waiting]
             for queue in busy:
-                queue.batch, queue.waiting = sorted(queue.waiting, key=_order), []
-                self._send(queue)
+                queue.waiting.sort(key=_order)
+            busy.sort(key=lambda queue: _order(queue.waiting[0]))
             for queue in busy:
-                self._receive(queue)
+                queue.send(len(queue.waiting))
+            for queue in busy:
+                queue.receive()
 
-    def _fast(self, todo: Iterator[Pairing], alarm: Alarm) -> Iterator[MatchRecord]:
-        open_: set[Driver] = set()
-        fresh = [self._start(p, alarm) for p in islice(todo, self._in_flight)]
-        while open_ or fresh:
-            for driver in fresh:
-                open_.add(driver)
+    def _fast(self, matches: Iterator[Driver], open_: dict[Driver, None]) -> Iterator[MatchRecord]:
+        ready: list[Driver] = []
+        while True:
+            for driver in islice(matches, self._in_flight - len(open_)):
+                open_[driver] = None
+                ready.append(driver)
+            if not open_:
+                return
+            for driver in dict.fromkeys(ready):
                 self._enqueue(driver, driver.advance())
-                if driver.record is not None:
-                    open_.discard(driver)
+                if driver.record is not None and driver in open_:
+                    del open_[driver]
                     yield driver.record
-            done = self._exchange()
-            fresh = [d for d in dict.fromkeys(done) if d in open_]
-            fresh += [self._start(p, alarm) for p in islice(todo, self._in_flight - len(open_) - len(fresh))]
+            ready = self._exchange()
 
     def _exchange(self) -> list[Driver]:
         """Send what is due, wait for some batch to come back, and return the matches that can go on."""
         queues = list(self._queues.values())
         now = time.monotonic()
-        idle = not any(q.running for q in queues)
+        idle = not any(queue.running for queue in queues)
         for queue in queues:
-            due = len(queue.waiting) >= self._batch or idle
-            if queue.waiting and not queue.running and (due or now - queue.waiting[0].since >= self._age_s):
-                queue.batch, queue.waiting = queue.waiting[: self._batch], queue.waiting[self._batch :]
-                self._send(queue)
-        wait([q.running for q in queues if q.running], timeout=self._age_s, return_when=FIRST_COMPLETED)
-        back = [q for q in queues if q.running and q.running.done()]
-        return [driver for queue in back for driver in self._receive(queue)]
+            if queue.running or not queue.waiting:
+                continue
+            if idle or len(queue.waiting) >= self._batch or now - queue.waiting[0].since >= self._age_s:
+                queue.send(self._batch)
+        wait([queue.running for queue in queues if queue.running], self._age_s, FIRST_COMPLETED)
+        return [driver for queue in queues if queue.running and queue.running.done() for driver in queue.receive()]
 
     def _start(self, pairing: Pairing, alarm: Alarm) -> Driver:
         game = self.games.get(pairing.game)
         if game is None:
             raise UnknownName("game", pairing.game, self.games)
-        missing = set(game.seats()) ^ set(pairing.seats)
-        if missing:
+        if set(game.seats()) != set(pairing.seats):
             seats = ", ".join(game.seats())
             raise UsageError(
                 f"match {pairing.id} of {pairing.game}: seats {', '.join(sorted(pairing.seats))} were paired, "
@@ -203,7 +262,14 @@ class Arena:
                 pairing.number,
                 ask.path,
             )
-            self._queues[id(player.policy)].waiting.append(_Pending(driver, ask, request, now))
+            self._queue(player.policy).waiting.append(_Pending(driver, ask, request, now))
+
+    def _queue(self, policy: Policy) -> _Queue:
+        queue = self._queues.get(id(policy))
+        if queue is None:
+            worker = None if isinstance(policy, Inline) else ThreadPoolExecutor(1, "selfplay-policy")
+            queue = self._queues[id(policy)] = _Queue(policy, worker)
+        return queue
 
     def _sampling(self, player: Player, ask: Ask) -> Sampling:
         """The player's settings, narrowed by the role's reply length, overridden by the ask."""
@@ -215,35 +281,6 @@ class Arena:
                 longest = min(longest, ask.role.max_tokens)
             base = self._samplings[key] = merged(player.sampling, {"max_tokens": longest})
         return merged(base, ask.sampling) if ask.sampling else base
-
-    def _send(self, queue: _Queue) -> None:
-        requests = [pending.request for pending in queue.batch]
-        if queue.worker is not None:
-            queue.running = queue.worker.submit(queue.policy.complete, requests)
-        else:
-            queue.running = Future()
-            try:
-                queue.running.set_result(queue.policy.complete(requests))
-            except Exception as error:
-                queue.running.set_exception(error)
-
-    def _receive(self, queue: _Queue) -> list[Driver]:
-        """Hand the finished batch back to its matches."""
-        assert queue.running is not None
-        running, queue.running = queue.running, None
-        batch, queue.batch = queue.batch, []
-        try:
-            replies = running.result()
-        except (RunError, UsageError):
-            raise
-        except Exception as error:  # a policy's failure costs its matches, not the run; the tally stops a dead policy
-            for pending in batch:
-                player = pending.driver.pairing.seats[pending.ask.seat]
-                pending.driver.fail(f"player {player} failed: {type(error).__name__}: {error}")
-        else:
-            for pending, completions in zip(batch, replies, strict=True):
-                pending.driver.answer(pending.ask, completions)
-        return [pending.driver for pending in batch]
 
 
 class _ErrorTally:
@@ -266,7 +303,9 @@ class _ErrorTally:
             )
 
 
+def _has_ended(driver: Driver) -> bool:
+    return driver.record is not None
+
+
 def _order(pending: _Pending) -> tuple[int, tuple[int, ...]]:
     return pending.request.number, pending.request.path
-
-

@@ -9,13 +9,15 @@
             move = await match.ask(self.guesser, f"1 to {self.high}?")
             move.reward = float(move.value == secret)
 
-A match is a function of the game's settings, its task, its seed, and the recorded replies, verdicts and tool results; of
-nothing else. So `play` awaits only `match.*` and uses no model, thread, clock, global random state or environment
+A match is a function of the game's settings, its task, its seed, and the recorded replies, verdicts and tool results;
+of nothing else. So `play` awaits only `match.*` and uses no model, thread, clock, global random state or environment
 variable. `selfplay games check` finds out whether that is so.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import random
 import types
 import typing
@@ -24,14 +26,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
 
 from selfplay.errors import UnknownName, UsageError
-from selfplay.types import Edit, Json, MatchRecord, Message, Request
+from selfplay.types import Edit, Json, MatchRecord, Message, Request, plain
 
 if TYPE_CHECKING:
     from selfplay.match import Match
 
 
 class Foul(Exception):
-    """Raised by a role's parser: this reply does not parse or is illegal. The text says why; the player may be shown it."""
+    """Raised by a role's parser: this reply does not parse or is illegal. Says why; the player may be shown it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Role:
     Args:
         instructions: the system message, the same in every match (constant text costs the tiny models one token).
         parse: turns a reply into a value or raises `Foul`. Replies are hostile: parse with a whitelist, never evaluate.
-        seats: how many players hold this role in one match; seats are called ``solver`` or ``solver#1`` ... ``solver#k``.
+        seats: how many players hold this role in one match: ``solver``, or ``solver#1`` ... ``solver#k``.
         foul: what a foul costs; the default counts it like a wrong answer, reward 0.
         max_tokens: longest reply, where the role knows it; the recipe's sampling settings apply otherwise.
     """
@@ -76,13 +78,15 @@ class Role:
         *,
         parse: Callable[[str], Any] = str.strip,
         seats: int = 1,
-        foul: FoulPolicy = FoulPolicy(0.0),  # noqa: B008 - frozen
+        foul: FoulPolicy = FoulPolicy(0.0),
         max_tokens: int | None = None,
     ) -> None:
         self.instructions = instructions
         self.parse = parse
         self.foul = foul
         self.max_tokens = max_tokens
+        if seats < 1:
+            raise UsageError(f"a role has at least 1 seat, not {seats}")
         self._seat_count = seats
         self.name = ""
         self.seats: tuple[str, ...] = ()
@@ -156,6 +160,7 @@ class Game:
         super().__init_subclass__(**kwargs)
         inherited = {k: r for base in reversed(cls.__mro__[1:]) for k, r in vars(base).items() if isinstance(r, Role)}
         cls.roles = inherited | {k: r for k, r in vars(cls).items() if isinstance(r, Role)}
+        _check_class(cls)
 
     def __init__(self, **settings: Any) -> None:
         allowed = self.setting_types()
@@ -190,7 +195,8 @@ class Game:
         return tuple(seat for role in cls.roles.values() for seat in role.seats)
 
     @classmethod
-    def setting_types(cls) -> dict[str, Any]:
+    @functools.cache
+    def setting_types(cls) -> Mapping[str, Any]:
         """Setting name -> its declared type."""
         hints = typing.get_type_hints(cls)
         return {
@@ -201,7 +207,7 @@ class Game:
 
     def settings(self) -> dict[str, Json]:
         """Setting name -> value, ready for JSON."""
-        return {name: _plain(getattr(self, name)) for name in self.setting_types()}
+        return {name: plain(getattr(self, name), f"{self.name()}.{name}") for name in self.setting_types()}
 
 
 def role_of(seat: str) -> str:
@@ -209,8 +215,21 @@ def role_of(seat: str) -> str:
     return seat.partition("#")[0]
 
 
-def _plain(value: Any) -> Json:
-    return list(value) if isinstance(value, tuple) else value
+def _check_class(cls: type[Game]) -> None:
+    """Refuse, as soon as it is written, a class that could not work.
+
+    Raises:
+        UsageError: `play` is no coroutine, or a role or setting hides what every game has.
+    """
+    if not inspect.iscoroutinefunction(cls.play):
+        raise UsageError(f"{cls.__name__}.play must be a coroutine: `async def play(self, match)` without `yield`")
+    settings = [name for name, hint in vars(cls).get("__annotations__", {}).items() if "ClassVar" not in str(hint)]
+    for name in (*cls.roles, *settings):
+        if hasattr(Game, name):
+            raise UsageError(f"{cls.__name__}.{name} hides `Game.{name}`, which every game has: choose another name")
+    for name, role in cls.roles.items():
+        if role.name != name:
+            raise UsageError(f"{cls.__name__}.{name} is the same Role as {role.name!r}: give each role one of its own")
 
 
 def _typed(value: Any, hint: Any, where: str) -> Any:
@@ -228,8 +247,9 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
         if value in args:
             return value
     elif origin is tuple and isinstance(value, list | tuple):
-        item = args[0] if args else Any
-        return tuple(_typed(v, item, f"{where}[{i}]") for i, v in enumerate(value))
+        items = (args[0] if args else Any,) * len(value) if len(args) < 2 or args[1] is Ellipsis else args
+        if len(items) == len(value):
+            return tuple(_typed(v, item, f"{where}[{i}]") for i, (v, item) in enumerate(zip(value, items, strict=True)))
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     elif hint is int and isinstance(value, int) and not isinstance(value, bool):

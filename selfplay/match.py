@@ -9,16 +9,21 @@ Conversations. Each seat has a private conversation. An ask continues it; `after
 makes siblings and leaves no head, so the next ask to that seat names `after=`. Under `gather` each branch starts from a
 copy of the conversations; afterwards a seat that moved in exactly one branch goes on from there, and one that moved in
 several has no head.
+
+A `gather` ends when all its branches have: only then a foul that ended one of them ends the match, or an exception is
+raised from the `await`. Of several the first branch's counts. So what a match becomes does not depend on which reply
+came first.
 """
 
 from __future__ import annotations
 
+import functools
 import random
-from collections.abc import Awaitable, Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Coroutine, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from selfplay.errors import GameError, UnknownName
-from selfplay.game import Game, Role
+from selfplay.game import Foul, Game, Role
 from selfplay.seeds import mix
 from selfplay.types import (
     Checker,
@@ -33,6 +38,7 @@ from selfplay.types import (
     Turn,
     Verdict,
     finite,
+    plain,
 )
 
 if TYPE_CHECKING:
@@ -135,15 +141,24 @@ class Match:
         self._pairing = pairing
         self._branch: Branch
         """The branch being driven right now; kept by the engine."""
-        self.moves: list[Move] = []
-        """All moves so far, in the order in which the replies arrived."""
+        self._moves: list[Move] = []
+        """In the order in which the replies arrived, which is that of `moves` unless there was a `gather`."""
+        self._forked = False
         self._facts: list[Fact] = []
         self._scores: dict[str, float] | None = None
 
-    @property
+    @functools.cached_property
     def task(self) -> Json:
-        """The match's input, or `None`: a dataset row, a puzzle, a document, an item of the pool."""
-        return self._pairing.task.data
+        """The match's input, or `None`: a dataset row, a puzzle, a document, an item of the pool.
+
+        A copy of its own: changing it changes no other match.
+        """
+        return plain(self._pairing.task.data, "the task")
+
+    @property
+    def moves(self) -> list[Move]:
+        """All moves so far, in the order of the script (under `gather`: branch by branch)."""
+        return sorted(self._moves, key=lambda move: path_of(move.id)) if self._forked else list(self._moves)
 
     @property
     def rng(self) -> random.Random:
@@ -222,6 +237,10 @@ class Match:
             GameError: the seat has no single conversation to go on from, or `after` is another seat's move.
         """
         name = self._seat(role, seat)
+        if not isinstance(prompt, str):
+            raise GameError(f"the prompt for {name} is {prompt!r:.80}; a str was expected")
+        if n is not None and n < 1:
+            raise GameError(f"{name} was asked for n={n} replies; 1 or more were expected")
         retries = 0 if n is not None else role.foul.retries
         while True:
             ask = Ask(self._branch.next_path(), role, name, 1 if n is None else n, n is not None)
@@ -265,10 +284,14 @@ class Match:
         """Run branches in parallel and return their results in order.
 
         Each branch has its own path, random generator and copy of the conversations. `asyncio` objects do not belong
-        here: pass coroutines that await `match` verbs.
+        here: pass coroutines that await `match` verbs. Fouls and exceptions wait for the other branches, see the
+        module's text.
         """
         for branch in branches:
             if not isinstance(branch, Coroutine):
+                for other in branches:
+                    if isinstance(other, Coroutine):
+                        other.close()
                 raise GameError(f"match.gather takes coroutines, got {type(branch).__name__}")
         if not branches:
             return []
@@ -296,8 +319,6 @@ class Match:
         ask.messages = (said,) if head is not None else (Message("system", ask.role.instructions), said)
 
     def _parse(self, role: Role, move: Move) -> None:
-        from selfplay.game import Foul
-
         try:
             move.value = role.parse(move.completion.text)
         except Foul as foul:
@@ -310,57 +331,56 @@ class Match:
             GameError: no such seat, or the role has several and none was named.
         """
         if isinstance(role, str):
-            if role not in self._pairing.seats:
-                raise UnknownName("seat", role, self._pairing.seats, f"seats of game {self._game.name()}")
-            return role
-        if seat is None:
-            if len(role.seats) != 1:
-                raise GameError(f"role {role.name} has {len(role.seats)} seats: say which one with seat=")
-            return role.seats[0]
-        name = seat if isinstance(seat, str) else f"{role.name}#{seat}" if len(role.seats) > 1 else role.name
-        if name not in role.seats:
-            raise UnknownName(f"seat of role {role.name}", str(seat), role.seats)
+            name, known = role, tuple(self._pairing.seats)
+        else:
+            known = tuple(name for name in role.seats if name in self._pairing.seats)
+            if seat is None and len(known) > 1:
+                raise GameError(f"role {role.name} has {len(known)} seats: name one, for example {known[0]!r}")
+            numbers = {i: name for i, name in enumerate(known, start=1)}
+            name = seat if isinstance(seat, str) else numbers.get(1 if seat is None else seat, f"{role.name}#{seat}")
+        if name not in known:
+            raise UnknownName("seat", name, known, f"in game {self._game.name()}")
         return name
 
     # ------------------------------------------------------- telling and facts
 
     def tell(self, to: Seat | Literal["all"], text: str) -> None:
         """Add information to a seat's conversation (or everybody's); it is delivered with the next ask to the seat."""
+        if not isinstance(text, str):
+            raise GameError(f"match.tell got {text!r:.80}; a str was expected")
         path = self._branch.next_path()
-        seats = list(self._pairing.seats) if to == "all" else [self._seat(to)]  # type: ignore[arg-type]
+        seats = list(self._pairing.seats) if to == "all" else [self._seat(to)]
         for seat in seats:
             self._branch.tells[seat] = (*self._branch.tells.get(seat, ()), (path, text))
         self._facts.append(Fact(path, "tell", {"seats": seats, "text": text}))
 
     def secret(self, seat: Seat, text: str) -> None:
         """Mark a text that no seat but this one may see; the conformance suite watches for leaks. Tells nobody."""
-        self._fact("secret", seat=self._seat(seat), text=text)
+        self._fact("secret", {"seat": self._seat(seat), "text": text})
 
     def show(self, text: str) -> None:
         """Draw the board, for viewers."""
-        self._fact("show", text=text)
+        self._fact("show", {"text": text})
 
     def note(self, **facts: Json) -> None:
         """Log facts about the match; viewers and reports tabulate them by name."""
-        self._fact("note", **facts)
+        self._fact("note", facts)
 
-    def publish(
-        self, source: str, key: str, item: Json, *, solved: float | None = None, of: int | None = None
-    ) -> None:
-        """Offer a task to a task source: `item`, with how many of `of` attempts solved it. Visible to later generations."""
-        self._fact("publish", source=source, key=key, item=item, solved=solved, of=of)
+    def publish(self, source: str, key: str, item: Json, *, solved: float | None = None, of: int | None = None) -> None:
+        """Offer a task to a source: `item`, with how many of `of` attempts solved it. Later generations see it."""
+        self._fact("publish", {"source": source, "key": key, "item": item, "solved": solved, "of": of})
 
     def remember(self, seat: Seat, text: str) -> None:
         """Write to the memory of this seat's (player, role); visible to later generations."""
         name = self._seat(seat)
-        self._fact("remember", seat=name, player=self._pairing.seats[name], text=text)
+        self._fact("remember", {"seat": name, "player": self._pairing.seats[name], "text": text})
 
-    def _fact(self, kind: str, **data: Json) -> None:
-        self._facts.append(Fact(self._branch.next_path(), kind, data))
+    def _fact(self, kind: str, data: dict[str, Json]) -> None:
+        self._facts.append(Fact(self._branch.next_path(), kind, plain(data, f"match.{kind}")))
 
     # ------------------------------------------------------ judging and outside
 
-    async def check(self, checker: Checker, claim: Any, *, about: list[Move] | Move = ()) -> Verdict:  # type: ignore[assignment]
+    async def check(self, checker: Checker, claim: Any, *, about: Sequence[Move] | Move = ()) -> Verdict:
         """Have a checker judge `claim`.
 
         A checker that cannot tell gives `Outcome.NO_VERDICT` (an exception counts as that): it is tried once more, then
@@ -373,17 +393,16 @@ class Match:
     async def call(self, tool: str, args: Json) -> Json:
         """Use an outside service (search, retrieval) by name; the result is recorded, so replays need no service.
 
-        Raises:
-            UnknownName: neither the run nor the game offers this tool.
+        A tool that fails, or that neither the run nor the game offers, ends the match as an error.
         """
-        return await Call(self._branch.next_path(), tool, args)
+        return await Call(self._branch.next_path(), tool, plain(args, f"match.call({tool!r})"))
 
     # ---------------------------------------------------- rewards and outcomes
 
     def pay(self, seat: Seat, reward: float, discount: float = 1.0) -> None:
         """Reward all moves of a seat: its last one gets `reward`, the one before `reward * discount`, and so on."""
         name = self._seat(seat)
-        for move in reversed([m for m in self.moves if m.seat == name]):
+        for move in reversed([move for move in self.moves if move.seat == name]):
             move.reward = reward
             reward *= discount
 
@@ -392,9 +411,7 @@ class Match:
         given = {**(scores or {}), **by_seat}
         for seat in given:
             self._seat(seat)
-        self._scores = {
-            seat: finite(given.get(seat, 0.0), f"result of {seat}") or 0.0 for seat in self._pairing.seats
-        }
+        self._scores = {seat: finite(given.get(seat, 0.0), f"result of {seat}") or 0.0 for seat in self._pairing.seats}
 
     def win(self, seat: Seat) -> None:
         """This seat scores 1, every other -1."""
@@ -414,12 +431,17 @@ class Match:
         prompts = [x.prompt if isinstance(x, Example) else x.messages[-1].text for x in (better, worse)]
         if prompts[0] != prompts[1]:
             raise GameError("match.prefer compares replies to one prompt; these answer different prompts")
-        self._fact("prefer", better=_reference(better), worse=_reference(worse), weight=weight)
+        self._fact("prefer", {"better": _reference(better), "worse": _reference(worse), "weight": weight})
 
     def example(self, role: Role, prompt: str, text: str, weight: float = 1.0) -> Example:
         """Record a target nobody sampled (a demonstration, a refined answer, a spliced recovery)."""
-        self._fact("example", role=role.name, prompt=prompt, text=text, weight=weight)
+        self._fact("example", {"role": role.name, "prompt": prompt, "text": text, "weight": weight})
         return Example(role.name, prompt, text, weight)
+
+
+def path_of(move_id: str) -> Path:
+    """The path in a move's id (with the sibling's number, where there is one)."""
+    return tuple(map(int, move_id.split(".")))
 
 
 def reply_seed(sampling_seed: int, path: Path, sibling: int) -> int:

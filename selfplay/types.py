@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from selfplay.errors import GameError, NoVerdict
+from selfplay.errors import GameError, NoVerdict, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +52,21 @@ class Sampling:
     """Longest reply, in tokens."""
     stop: tuple[str, ...] = ()
     """The reply ends after the first of these strings, which stays part of it."""
+
+    def __post_init__(self) -> None:
+        for name, allowed, fine in (
+            ("temperature", "a number of at least 0", _number(self.temperature) and self.temperature >= 0),
+            ("top_p", "a number in (0, 1]", _number(self.top_p) and 0 < self.top_p <= 1),
+            ("top_k", "a whole number of at least 0", type(self.top_k) is int and self.top_k >= 0),
+            ("max_tokens", "a whole number of at least 1", type(self.max_tokens) is int and self.max_tokens >= 1),
+            ("stop", "strings that are not empty", all(isinstance(text, str) and text for text in self.stop)),
+        ):
+            if not fine:
+                raise UsageError(f"sampling setting {name} is {getattr(self, name)!r}; allowed: {allowed}")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and value - value == 0.0  # neither nan nor infinite
 
 
 class FinishReason(StrEnum):
@@ -185,12 +200,13 @@ class Verdict:
 
     def __bool__(self) -> bool:
         if self.outcome is Outcome.NO_VERDICT:
-            raise NoVerdict(f"the check gave no verdict ({self.status or 'no status'}: {self.detail}); it is not a failure")
+            why = f"{self.status or 'no status'}: {self.detail}"
+            raise NoVerdict(f"the check gave no verdict ({why}); that is not a failure")
         return self.outcome is Outcome.PASS
 
 
 Checker = Callable[[Any], "Verdict | bool | float"]
-"""Judges one claim. A bool means pass or fail, a float in [0, 1] is a score (1 passes). Raising means "could not tell"."""
+"""Judges one claim. A bool is pass or fail, a float in [0, 1] a score (1 passes). Raising means "could not tell"."""
 
 
 class Move:
@@ -202,8 +218,23 @@ class Move:
     """
 
     __slots__ = (
-        "completion", "foul", "group", "id", "keep", "learn", "messages", "parent", "player", "role", "seat", "secret",
-        "tag", "turn", "value", "why_masked", "_reward",
+        "_reward",
+        "completion",
+        "foul",
+        "group",
+        "id",
+        "keep",
+        "learn",
+        "messages",
+        "parent",
+        "player",
+        "role",
+        "seat",
+        "secret",
+        "tag",
+        "turn",
+        "value",
+        "why_masked",
     )  # fmt: skip
 
     def __init__(
@@ -291,6 +322,26 @@ def finite(value: float | None, what: str) -> float | None:
     if number - number != 0.0:  # nan and both infinities
         raise GameError(f"{what} is {value!r}; a finite number or None was expected")
     return number
+
+
+def plain(value: Json, what: str) -> Json:
+    """A copy of `value` in plain JSON values (a tuple becomes a list), so that what is recorded cannot change later.
+
+    Raises:
+        GameError: JSON cannot hold it.
+    """
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float) and value - value == 0.0:
+        return value
+    if isinstance(value, list | tuple):
+        return [plain(item, what) for item in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: plain(item, what) for key, item in value.items()}
+    raise GameError(
+        f"{what} holds {value!r:.80} ({type(value).__name__}); plain JSON values were expected: "
+        "None, bool, int, finite float, str, list, dict with str keys"
+    )
 
 
 @dataclass(frozen=True, slots=True)
