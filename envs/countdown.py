@@ -18,9 +18,10 @@ from typing import Any
 from selfplay.envs.arithmetic import Expression
 from selfplay.envs.puzzles import LARGEST, Puzzle, exam_puzzles, exhaustive_bot, random_bot, random_witness
 from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Game, Role
+from selfplay.game import Demo, Exam, Game
 from selfplay.match import Match
 from selfplay.rewards import duplicate_share, learnability, target_difficulty
+from selfplay.roles import duties
 from selfplay.types import Edit, MatchRecord, Move
 
 
@@ -31,8 +32,10 @@ class Countdown(Game):
     result_range = (0.0, 1.0)
     bots = {"random": random_bot, "exhaustive": exhaustive_bot}
 
-    proposer = Role("Write an expression with + - * over numbers from 1 to 9.", parse=Expression.parse)
-    solver = Role("Reach the target with + - *, using every number once.", parse=Expression.parse)
+    proposer = duties.proposer("Write an expression with + - * over numbers from 1 to 9.", Expression.parse)
+    solver = duties.solver(
+        "Write an expression that uses every number once and has the target value.", Expression.parse
+    )
 
     attempts: int = 8
     """Answers to each puzzle."""
@@ -71,9 +74,7 @@ class Countdown(Game):
     async def solve(self, match: Match, puzzle: Puzzle) -> list[Move]:
         """Have the puzzle answered, reward the answers, and tell the world how it went."""
         answers = await match.ask(self.solver, puzzle.text(), n=self.attempts, learn=not puzzle.held_out)
-        for answer in answers:
-            answer.reward = float(puzzle.solved_by(answer.value))
-        solved = sum(puzzle.solved_by(answer.value) for answer in answers)
+        solved = duties.grade(answers, puzzle.solved_by)
         match.result(solver=solved / self.attempts)
         match.note(size=len(puzzle.numbers), target=puzzle.target, solve_rate=solved / self.attempts)
         match.show(f"{puzzle.text()}   solved {solved} of {self.attempts}")
