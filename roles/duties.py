@@ -31,7 +31,7 @@ def solver(task: str, parse: Parser[Any], *, foul: FoulPolicy | None = None, sea
 
 
 def grade(answers: Iterable[Move], right: Callable[[Any], bool]) -> int:
-    """Reward answers with 1 where `right(answer.value)`, else 0; fouls keep their penalty. Returns how many were right."""
+    """Reward an answer with 1 if `right(answer.value)`, else 0; fouls keep theirs. Returns how many are right."""
     solved = 0
     for answer in answers:
         if answer.foul is None:
