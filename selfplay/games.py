@@ -111,8 +111,10 @@ def _game_in(module: ModuleType, class_name: str, name: str) -> type[Game]:
     if not class_name:
         if len(own) == 1:
             return next(iter(own.values()))
-        found = f"has {len(own)}: {', '.join(own)}" if own else "has none"
-        raise UsageError(f"{name} should define one subclass of selfplay.Game, but {found}\n  name one: {name}:CLASS")
+        if not own:
+            raise UsageError(f"{name} defines no game\n  a game is a subclass of selfplay.Game")
+        choices = ", ".join(f"{name}:{key}" for key in own)
+        raise UsageError(f"{name} defines {len(own)} games\n  say which: {choices}")
     found_class = getattr(module, class_name, None)
     if found_class is None:
         raise UnknownName("game class", class_name, own, f"in {module.__file__}")
@@ -129,26 +131,26 @@ def scaffold(name: str) -> str:
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*", name):
         raise UsageError(f"a game cannot be called {name!r}\n  use letters, digits and underscores, such as my_game")
-    words = re.split("[_-]", name)
-    return _SCAFFOLD.replace("MyGame", "".join(word[0].upper() + word[1:] for word in words))
+    class_name = "".join(word[0].upper() + word[1:] for word in re.split("[_-]", name))
+    return _SCAFFOLD.replace("MyGame", class_name + "Game" if f" {class_name}," in _SCAFFOLD else class_name)
 
 
-_SCAFFOLD = '''"""MyGame: a teacher asks for a sum, pupils work it out. The teacher earns most if half of them get it right."""
+_SCAFFOLD = '''"""MyGame: a teacher asks for a sum, pupils work it out; it earns most if half of them get it."""
 
-from selfplay import Demo, Exam, Foul, Game, Match, learnability
+from selfplay import Exam, Game, Match, learnability
 from selfplay.roles import duties
 from selfplay.roles.formats import integer
 
+number = integer(0, 99)  # reads a number or raises Foul("..."): the reply does not count
+
 
 def read_sum(text: str) -> tuple[int, int]:
-    a, plus, b = text.strip().partition("+")
-    if not (plus and a.isdecimal() and b.isdecimal() and len(text) < 8):
-        raise Foul("write a sum of two numbers, such as 12+7")
-    return int(a), int(b)
+    a, _, b = text.partition("+")
+    return number(a), number(b)
 
 
-def held_out(a: int, b: int) -> bool:  # the exam asks these sums, training never does
-    return (3 * a + b) % 8 == 0
+def held_out(a: int, b: int) -> bool:
+    return (3 * a + b) % 8 == 0  # the exam asks these sums, training never does
 
 
 class MyGame(Game):
@@ -160,10 +162,9 @@ class MyGame(Game):
         question = None if match.task else await match.ask(self.teacher, "Your sum:")
         a, b = question.value if question else match.task
         answers = await match.ask(self.pupil, f"{a}+{b}=", n=self.attempts, learn=not held_out(a, b))
-        right = duties.grade(answers, lambda value: value == a + b)
-        match.result(pupil=right / self.attempts)
+        match.result(pupil=duties.grade(answers, lambda value: value == a + b) / self.attempts)
         if question:
-            question.reward = None if held_out(a, b) else learnability(answers)
+            question.reward = learnability(answers)
 
     def demos(self, rng):
         while True:
