@@ -53,6 +53,11 @@ class Expression:
             raise Foul(f"{reader.token!r} does not belong after {''.join(reader.read)!r}")
         return cls("".join(reader.read), tuple(sorted(reader.numbers)), value)
 
+    @property
+    def times_share(self) -> float:
+        """How many of its operators are multiplications, in [0, 1]."""
+        return self.text.count("*") / max(1, len(self.numbers) - 1)
+
 
 class _Reader:
     """Recursive descent over the tokens; each method takes what it understands and returns its value."""

@@ -20,7 +20,7 @@ from selfplay.envs.puzzles import LARGEST, Puzzle, exam_puzzles, exhaustive_bot,
 from selfplay.errors import UsageError
 from selfplay.game import Demo, Exam, Game
 from selfplay.match import Match
-from selfplay.rewards import duplicate_share, learnability, target_difficulty
+from selfplay.rewards import learnability, target_difficulty
 from selfplay.roles import duties
 from selfplay.types import Edit, MatchRecord, Move
 
@@ -33,9 +33,7 @@ class Countdown(Game):
     bots = {"random": random_bot, "exhaustive": exhaustive_bot}
 
     proposer = duties.proposer("Write an expression with + - * over numbers from 1 to 9.", Expression.parse)
-    solver = duties.solver(
-        "Write an expression that uses every number once and has the target value.", Expression.parse
-    )
+    solver = duties.solver("Write an expression that uses every number once and hits the target.", Expression.parse)
 
     attempts: int = 8
     """Answers to each puzzle."""
@@ -63,13 +61,11 @@ class Countdown(Game):
         elif puzzle.held_out:
             proposal.mask("held out for the exam")
         else:
-            match.secret(self.proposer, proposal.text)
+            match.secret(self.proposer, proposal.value.text)
+            match.note(times=proposal.value.times_share)
             answers = await self.solve(match, puzzle)
-            if self.target_rate is None:
-                proposal.reward = learnability(answers)
-            else:
-                proposal.reward = target_difficulty(answers, self.target_rate)
-            match.note(times=proposal.text.count("*") / (len(puzzle.numbers) - 1))
+            wanted = self.target_rate
+            proposal.reward = learnability(answers) if wanted is None else target_difficulty(answers, wanted)
 
     async def solve(self, match: Match, puzzle: Puzzle) -> list[Move]:
         """Have the puzzle answered, reward the answers, and tell the world how it went."""
@@ -94,12 +90,7 @@ class Countdown(Game):
 
     def settle(self, records: Sequence[MatchRecord]) -> Iterable[Edit]:
         """Proposals that equal others of the same generation pay for it."""
-        paid = [(r.id, m, m.reward) for r in records for m in r.moves if m.role == "proposer" and m.foul is None]
-        proposals = [(match, move, reward) for match, move, reward in paid if reward is not None]
-        shares = duplicate_share([Puzzle.of(Expression.parse(move.text)) for _, move, _ in proposals])
-        for (match, move, reward), share in zip(proposals, shares, strict=True):
-            if share:
-                yield Edit(match, move.id, reward - self.novelty * share, "duplicate")
+        return duties.charge_repeats(records, self.proposer, Puzzle.of, self.novelty)
 
     def exam(self) -> Exam:
         levels = {str(n): [p.task() for p in exam_puzzles(n, self.highest, self.exam_size)] for n in self.sizes}

@@ -5,17 +5,18 @@ Both take replies of either kind: the bare answer (the tiny models), or reasonin
 Self-Questioning Language Models leave it out (`mask`, arXiv 2508.03682), R-Zero (arXiv 2508.05004) and Absolute Zero
 (arXiv 2505.03335) punish it (`penalty(-1)`); here it counts like the worst answer, 0.
 
-What proposals earn for the answers they got is in `selfplay.rewards`.
+What proposals earn for the answers they got is in `selfplay.rewards`; that repeating others costs is `charge_repeats`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from selfplay.game import FoulPolicy, Role, penalty
+from selfplay.rewards import duplicate_share
 from selfplay.roles.formats import Parser, tagged
-from selfplay.types import Move
+from selfplay.types import Edit, MatchRecord, Move
 
 FORMAT = "Write only that, or think first and put it between <answer> and </answer>."
 
@@ -38,3 +39,20 @@ def grade(answers: Iterable[Move], right: Callable[[Any], bool]) -> int:
             answer.reward = float(right(answer.value))
             solved += answer.reward == 1.0
     return solved
+
+
+def charge_repeats(
+    records: Sequence[MatchRecord], role: Role, key: Callable[[Any], Hashable], weight: float
+) -> Iterator[Edit]:
+    """For `Game.settle`: take `weight` times the share of the batch's other proposals that equal it off each reward.
+
+    Args:
+        role: who proposes.
+        key: what makes two proposals equal, from the value that the role's parser gives.
+    """
+    moves = [(record.id, move) for record in records for move in record.moves if move.role == role.name]
+    paid = [(match, move, move.reward) for match, move in moves if move.reward is not None and move.foul is None]
+    shares = duplicate_share([key(role.parse(move.text)) for _, move, _ in paid])
+    for (match, move, reward), share in zip(paid, shares, strict=True):
+        if share and reward is not None:
+            yield Edit(match, move.id, reward - weight * share, "repeats others")
