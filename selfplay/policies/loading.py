@@ -9,8 +9,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
@@ -58,16 +60,7 @@ def load_hf(
         torch.set_num_threads(threads)
     wanted = torch.float32 if dtype == "auto" and target.type == "cpu" else DTYPES.get(dtype, "auto")
     tokenizer = _tokenizer(name)
-    try:
-        with _no_progress_bars():
-            model = AutoModelForCausalLM.from_pretrained(
-                name, config=config, dtype=wanted, use_safetensors=True, trust_remote_code=False
-            )
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot load the weights of {name!r}: {_first_line(error)}\n"
-                         "  only safetensors files are read; a checkpoint in another format must be converted first"
-        ) from error  # fmt: skip
-    return LocalPolicy(model.eval().to(target), tokenizer, rows=rows)
+    return LocalPolicy(_weights(name, config, wanted).eval().to(target), tokenizer, rows=rows)
 
 
 def save_hf(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
@@ -114,6 +107,31 @@ def _config(name: str) -> PreTrainedConfig:
             "  expected an architecture that ends in ForCausalLM"
         )
     return config
+
+
+def _weights(name: str, config: PreTrainedConfig, dtype: torch.dtype | str) -> PreTrainedModel:
+    try:
+        with _no_progress_bars():
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                name,
+                config=config,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UsageError(
+            f"cannot load the weights of {name!r}: {_first_line(error)}\n"
+            "  only safetensors files are read; a checkpoint in another format must be converted first"
+        ) from error
+    model, report = loaded
+    if missing := sorted(report["missing_keys"]):  # transformers would go on with random numbers in their place
+        raise UsageError(
+            f"cannot load the weights of {name!r}: tensors are missing ({len(missing)}, the first is {missing[0]})\n"
+            "  the weights do not belong to this config.json"
+        )
+    return model  # type: ignore[no-any-return]
 
 
 def _tokenizer(name: str) -> PreTrainedTokenizerBase:

@@ -35,6 +35,8 @@ from selfplay.types import Json
 
 SURVEYED = 4000
 """Demonstrations read to find phrases; they are learned from as well."""
+STEPS = 350
+"""Steps of the built-in families."""
 WARM_UP = 20
 """Steps until the full learning rate."""
 
@@ -79,7 +81,7 @@ def make_tiny(
     *,
     name: str,
     out: Path,
-    steps: int = 350,
+    steps: int = STEPS,
     batch: int = 256,
     lr: float = 2e-3,
     seed: int = 0,

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from selfplay.errors import UnknownName
-from selfplay.policies.hf import LocalPolicy
-from selfplay.policies.loading import load_hf
+
+if TYPE_CHECKING:
+    from selfplay.policies.hf import LocalPolicy
 
 MODELS = Path(__file__).parent / "models"
 """One folder per built-in family."""
@@ -37,4 +39,6 @@ def find_tiny(name: str | os.PathLike[str]) -> Path:
 
 def load_tiny(name: str | os.PathLike[str], *, rows: int | None = None, threads: int | None = None) -> LocalPolicy:
     """A tiny model as a policy, on the CPU in float32; see `load_hf`."""
+    from selfplay.policies.loading import load_hf
+
     return load_hf(find_tiny(name), dtype="float32", device="cpu", rows=rows, threads=threads)

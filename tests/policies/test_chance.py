@@ -27,13 +27,7 @@ def test_uniforms_are_uniform_and_below_one() -> None:
 
 @pytest.mark.parametrize(
     "sampling",
-    [
-        Sampling(),
-        Sampling(temperature=0.5),
-        Sampling(temperature=2.0, top_k=3),
-        Sampling(top_p=0.8),
-        Sampling(0.7, 0.6, 4),
-    ],
+    [Sampling(), Sampling(0.5), Sampling(2.0, top_k=3), Sampling(top_p=0.8), Sampling(0.7, 0.6, 4)],
 )
 def test_tokens_are_drawn_with_the_reported_probabilities(sampling: Sampling) -> None:
     n = 40_000

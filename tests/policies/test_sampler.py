@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,19 +63,19 @@ def test_logprobs_equal_a_plain_forward_pass(model: LlamaForCausalLM, temperatur
     assert all(r.token_ids.dtype == np.int32 and r.logprobs.dtype == np.float32 for r in flat(replies))
 
 
+SMALL = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+LLAMA_LIKE = SMALL | {"intermediate_size": 32, "num_key_value_heads": 1, "head_dim": 16}
 CONFIGS: dict[str, PreTrainedConfig] = {
-    "gpt2": GPT2Config(vocab_size=64, n_embd=32, n_layer=2, n_head=2, n_positions=200),
-    "opt": OPTConfig(vocab_size=64, hidden_size=32, ffn_dim=32, num_hidden_layers=2, num_attention_heads=2, word_embed_proj_dim=32),
-    "neox": GPTNeoXConfig(vocab_size=64, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2),
-    "bloom": BloomConfig(vocab_size=64, hidden_size=32, n_layer=2, n_head=2),
-    "qwen3": Qwen3Config(vocab_size=64, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
-                         num_key_value_heads=2, head_dim=16),
-    "mistral-sliding": MistralConfig(vocab_size=64, hidden_size=32, intermediate_size=32, num_hidden_layers=2,
-                                     num_attention_heads=2, num_key_value_heads=1, sliding_window=6),
-    "gemma3-hybrid": Gemma3TextConfig(vocab_size=64, hidden_size=32, intermediate_size=32, num_hidden_layers=4,
-                                      num_attention_heads=2, num_key_value_heads=1, head_dim=16, sliding_window=6,
-                                      layer_types=["sliding_attention", "full_attention"] * 2),
-}  # fmt: skip
+    "gpt2": GPT2Config(**SMALL, n_positions=200),
+    "opt": OPTConfig(**SMALL, ffn_dim=32, word_embed_proj_dim=32),
+    "neox": GPTNeoXConfig(**SMALL, intermediate_size=32),
+    "bloom": BloomConfig(**SMALL),
+    "qwen3": Qwen3Config(**LLAMA_LIKE),
+    "mistral-sliding": MistralConfig(**LLAMA_LIKE, sliding_window=6),
+    "gemma3-hybrid": Gemma3TextConfig(
+        **LLAMA_LIKE, sliding_window=6, layer_types=["sliding_attention", "full_attention"]
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
@@ -128,15 +128,19 @@ def test_greedy_is_the_argmax_and_matches_generate(model: LlamaForCausalLM) -> N
     assert ours.token_ids.tolist() == theirs[0, len(PROMPTS[2]) :].tolist()
 
 
-def test_siblings_are_prefilled_once(model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[tuple[int, ...]] = []
+def spy_on_forward(monkeypatch: pytest.MonkeyPatch, saw: Callable[[torch.Tensor], None]) -> None:
     forward = Sampler.forward
 
     def spy(self: Sampler, ids: torch.Tensor, *rest: Any) -> torch.Tensor:
-        sizes.append(tuple(ids.shape))
+        saw(ids)
         return forward(self, ids, *rest)
 
     monkeypatch.setattr(Sampler, "forward", spy)
+
+
+def test_siblings_are_prefilled_once(model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[tuple[int, ...]] = []
+    spy_on_forward(monkeypatch, lambda ids: sizes.append(tuple(ids.shape)))
     prompts = [[5, 6, 7], [5, 6, 7], [5, 6, 8]]  # two requests may ask the same
     Sampler(model).sample(prompts, [[1, 2], [3], [4, 5]], Sampling(max_tokens=3), Ends(model.vocab_size, []))
     assert sizes == [(2, 3), (5, 1), (5, 1)]
@@ -144,10 +148,7 @@ def test_siblings_are_prefilled_once(model: LlamaForCausalLM, monkeypatch: pytes
 
 def test_ended_rows_leave_the_batch(model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    forward = Sampler.forward
-    monkeypatch.setattr(
-        Sampler, "forward", lambda self, ids, *rest: sizes.append(len(ids)) or forward(self, ids, *rest)
-    )
+    spy_on_forward(monkeypatch, lambda ids: sizes.append(len(ids)))
     ends = Ends(model.vocab_size, range(60))
     replies = flat(Sampler(model).sample([[5, 6]], [list(range(40))], Sampling(max_tokens=30), ends))
     running = [sum(len(r.token_ids) > step for r in replies) for step in range(1, len(sizes))]
