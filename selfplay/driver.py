@@ -207,12 +207,11 @@ class Driver:
         except BaseException as error:  # SystemExit and the like too: the game's own failure becomes a record
             self._ended(branch, _Raise(error))
         else:
+            self._take(branch, step, asks)
             self._steps += 1
-            if self._steps > self._limits.steps:
+            if self._steps > self._limits.steps and self.record is None:
                 endless = GameEndless(f"took more than {self._limits.steps} steps without ending")
                 self._finish(Ending.ERROR, error=_describe(endless))
-            else:
-                self._take(branch, step, asks)
 
     def _take(self, branch: Branch, step: object, asks: list[Ask]) -> None:
         if type(step) is Ask:

@@ -330,16 +330,19 @@ class Match:
         Raises:
             GameError: no such seat, or the role has several and none was named.
         """
+        seats = self._pairing.seats
         if isinstance(role, str):
-            name, known = role, tuple(self._pairing.seats)
+            name = role
+        elif seat is None:
+            if len(role.seats) > 1:
+                raise GameError(f"{role.name} has {len(role.seats)} seats: name one, for example {role.seats[0]!r}")
+            name = role.name
+        elif isinstance(seat, int):
+            name = role.name if seat == 1 and len(role.seats) == 1 else f"{role.name}#{seat}"
         else:
-            known = tuple(name for name in role.seats if name in self._pairing.seats)
-            if seat is None and len(known) > 1:
-                raise GameError(f"role {role.name} has {len(known)} seats: name one, for example {known[0]!r}")
-            numbers = {i: name for i, name in enumerate(known, start=1)}
-            name = seat if isinstance(seat, str) else numbers.get(1 if seat is None else seat, f"{role.name}#{seat}")
-        if name not in known:
-            raise UnknownName("seat", name, known, f"in game {self._game.name()}")
+            name = seat
+        if name not in seats or not (isinstance(role, str) or name in role.seats):
+            raise UnknownName("seat", name, seats, f"in game {self._game.name()}")
         return name
 
     # ------------------------------------------------------- telling and facts
