@@ -173,7 +173,6 @@ def _move_to_json(move: Move) -> dict[str, Json]:
     parent_turn = None if move.parent is None else move.parent.turn
     if move.turn.parent is not parent_turn or move.turn.messages != move.messages:
         raise ValueError(f"move {move.id} does not continue the conversation of its parent")
-    completion = move.completion
     return {
         "id": move.id,
         "parent": None if move.parent is None else move.parent.id,
@@ -186,17 +185,36 @@ def _move_to_json(move: Move) -> dict[str, Json]:
         "secret": move.secret,
         "messages": [[message.role, message.text] for message in move.messages],
         "told": [list(path) for path in move.turn.told],
+        **completion_to_json(move.completion),
+        "reward": move._reward,
+        "foul": move.foul,
+        "why_masked": move.why_masked,
+        "keep": move.keep,
+    }
+
+
+def completion_to_json(completion: Completion) -> dict[str, Json]:
+    """A reply as its policy gave it."""
+    return {
         "text": completion.text,
         "prompt_ids": pack(completion.prompt_ids),
         "token_ids": pack(completion.token_ids),
         "logprobs": pack(completion.logprobs),
         "finish": completion.finish_reason.value,
         "weights_version": completion.weights_version,
-        "reward": move._reward,
-        "foul": move.foul,
-        "why_masked": move.why_masked,
-        "keep": move.keep,
     }
+
+
+def completion_from_json(row: Mapping[str, Json]) -> Completion:
+    """The inverse of `completion_to_json`; other keys are ignored."""
+    return Completion(
+        text=row["text"],
+        prompt_ids=unpack(row["prompt_ids"]),
+        token_ids=unpack(row["token_ids"]),
+        logprobs=unpack(row["logprobs"]),
+        finish_reason=FinishReason(row["finish"]),
+        weights_version=row["weights_version"],
+    )
 
 
 def _moves_from_json(rows: list[dict[str, Json]]) -> list[Move]:
@@ -213,14 +231,7 @@ def _moves_from_json(rows: list[dict[str, Json]]) -> list[Move]:
 
 def _move_from_json(row: Mapping[str, Json]) -> Move:
     messages = tuple(Message(role, text) for role, text in row["messages"])
-    completion = Completion(
-        text=row["text"],
-        prompt_ids=unpack(row["prompt_ids"]),
-        token_ids=unpack(row["token_ids"]),
-        logprobs=unpack(row["logprobs"]),
-        finish_reason=FinishReason(row["finish"]),
-        weights_version=row["weights_version"],
-    )
+    completion = completion_from_json(row)
     move = Move(
         id=row["id"],
         parent=None,

@@ -85,7 +85,7 @@ class CanaryLevel(TypedDict):
     """Result on one difficulty level of the held-out tasks."""
 
     solved: list[int]
-    """0 or 1 for each task, in an order that never changes in a run, so two canaries can be compared in pairs."""
+    """0 or 1 for each task: the first so many of a fixed order, so that two canaries can be compared in pairs."""
 
 
 def run_started(

@@ -143,7 +143,7 @@ class RunFolder:
         return _numbered(self.matches_dir, ".jsonl")
 
     def snapshot(self, generation: int) -> Path:
-        """Folder of the weights frozen after a generation."""
+        """Folder of the weights as they were before generation `generation` was played; 0: as the run began."""
         return self.snapshots / f"gen-{generation:04d}"
 
     def new_attempt(self) -> Path:
@@ -238,7 +238,7 @@ class RunFolder:
             elif log.exists():
                 os.truncate(log, size)
         for number, snapshot in _numbered(self.snapshots, "").items():
-            if number > (target.generation if target else -1):
+            if number > (target.generation if target else -1) + 1:  # gen-0 is what the run began with
                 shutil.rmtree(snapshot)
         return target
 

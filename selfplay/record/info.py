@@ -67,7 +67,7 @@ class RunInfo:
         Raises:
             RunError: the disk refused.
         """
-        text = json.dumps({"schema": SCHEMA, **asdict(self)}, indent=2, ensure_ascii=False)
+        text = json.dumps({"schema": SCHEMA, **asdict(self)}, indent=2)
         write_atomically(path, text + "\n")
 
     @classmethod
@@ -125,8 +125,8 @@ def git_state(folder: Path) -> dict[str, Json] | None:
     return state
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file as a whole: readers see the old text or the new one, also after a power loss.
+def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
+    """Replace a file as a whole: readers see the old text or the new one, if `durable` also after a power loss.
 
     Raises:
         RunError: the disk refused; the old file is untouched.
@@ -135,8 +135,9 @@ def write_atomically(path: Path, text: str) -> None:
     try:
         with draft.open("w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -11,11 +11,13 @@ Only what it is given is written; the one thing added is the time of events and 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from selfplay.errors import RunError
 from selfplay.record.codec import SCHEMA, dumps
 from selfplay.record.events import Event, Metrics
 from selfplay.record.folder import Checkpoint, RunFolder
@@ -69,8 +71,9 @@ class RunWriter:
             log.close()
 
     def live(self, lines: list[dict[str, Json]]) -> None:
-        """Replace ``live.jsonl``: the featured match so far (see `selfplay.record.live`)."""
-        write_atomically(self.folder.live, "".join(encode(line) + "\n" for line in lines))
+        """Replace ``live.jsonl``, the featured match so far (`selfplay.record.live`); a disk that refuses is ignored."""
+        with contextlib.suppress(RunError):
+            write_atomically(self.folder.live, "".join(encode(line) + "\n" for line in lines), durable=False)
 
     def checkpoint(self, path: Path, generation: int, update: int, **extra: Json) -> Checkpoint:
         """Seal the checkpoint folder `path`, whose other files are complete, with the logs as they are now."""

@@ -31,7 +31,7 @@ def play_generation(writer: RunWriter, record_of: Make, generation: int, *, chec
     for number in range(3):
         writer.match(record_of(number, generation))
     writer.metrics({"update": generation, "generation": generation})  # type: ignore[typeddict-item]
-    snapshot = writer.folder.snapshot(generation)
+    snapshot = writer.folder.snapshot(generation + 1)
     snapshot.mkdir(exist_ok=True)
     (snapshot / "weights").write_text(str(generation))
     if checkpoint:
