@@ -11,7 +11,7 @@ again, so nothing about controllers needs saving.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from selfplay.errors import UsageError
@@ -79,7 +79,7 @@ class Switch:
         return Override(self._settings.key, self._settings.end if self._on else self._settings.start, self._why)
 
 
-KINDS = {"schedule": Line, "switch": Switch}
+KINDS: dict[str, Callable[[ControllerSection], Controller]] = {"schedule": Line, "switch": Switch}
 
 
 def make_controller(settings: ControllerSection) -> Controller:

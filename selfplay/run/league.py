@@ -118,13 +118,14 @@ def _resumed_recipe(folder: RunFolder, recipe: str | Path | Recipe | None, overr
     new = recipe_from(set_keys(stored, overrides), origin="--set") if recipe is None else _resolve(recipe, overrides)[0]
     if recipe is not None and not new.policy.threads:
         new = new.model_copy(update={"policy": new.policy.model_copy(update={"threads": old.policy.threads})})
+    before, after = _leaves(old.model_dump()), _leaves(new.model_dump())
     changes = [
         key
-        for key in sorted({*(a := _leaves(old.model_dump())), *(b := _leaves(new.model_dump()))})
-        if a.get(key) != b.get(key) and not key.startswith(MAY_CHANGE)
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key) and not key.startswith(MAY_CHANGE)
     ]
     if changes:
-        shown = "\n".join(f"    {key}: {a.get(key)!r} -> {b.get(key)!r}" for key in changes[:5])
+        shown = "\n".join(f"    {key}: {before.get(key)!r} -> {after.get(key)!r}" for key in changes[:5])
         raise UsageError(
             f"run {folder.path.name} was made by another recipe:\n{shown}\n"
             f"  a resumed run may change {', '.join(MAY_CHANGE)}; start a new run for anything else"

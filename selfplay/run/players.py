@@ -116,16 +116,14 @@ def _scripted(rest: str, setup: Setup) -> Policy:
 
 
 def _tiny(rest: str, setup: Setup) -> Policy:
-    _need_models(f"tiny:{rest}")
+    need_models(f"tiny:{rest}")
     from selfplay.tiny import load_tiny
 
-    return load_tiny(
-        rest, device=setup.device, dtype=setup.dtype, rows=setup.batch_size or None, threads=setup.threads or None
-    )
+    return load_tiny(rest, rows=setup.batch_size or None, threads=setup.threads or None)
 
 
 def _hf(rest: str, setup: Setup) -> Policy:
-    _need_models(f"hf:{rest}")
+    need_models(f"hf:{rest}")
     from selfplay.policies.loading import load_hf
 
     return load_hf(
@@ -161,7 +159,8 @@ def snapshot_path(spec: str, root: str | Path = "runs") -> Path:
     return run.path / by_name[which]
 
 
-def _need_models(what: str) -> None:
+def need_models(what: str) -> None:
+    """Raises: MissingExtra: torch or transformers is not installed."""
     from importlib.util import find_spec
 
     if find_spec("torch") is None or find_spec("transformers") is None:

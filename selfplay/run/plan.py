@@ -1,0 +1,279 @@
+"""What a recipe will take, estimated before anything is started (`selfplay league --dry-run`).
+
+Asks, replies, tokens and log size per match come from playing a few matches in this process, every role by the game's
+bot ``random`` (where the game has none, by its demonstrations), and counting text with the model's own tokenizer where
+it is on this machine (otherwise 4 bytes a token). A game with neither bot nor demonstrations has no such estimate.
+Real replies may be longer: `Plan.tokens_at_most` is what the length limits allow. Task sources are not consulted; a
+match on a given task is counted like one that makes its own.
+
+Memory is counted from the sizes in ``config.json`` and the safetensors headers: weights, a frozen base copy where a KL
+term or a frozen role wants one, gradients and two Adam moments in float32, the KV cache of one batch of replies, and
+for the widest micro-batch float32 logits with their gradient plus 34 hidden-size values per layer and token
+(Korthikanti et al. 2022, arXiv 2205.05198, section 4.1, without attention maps). The frameworks' own overhead (about
+0.5 GB for torch and transformers) comes on top.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from math import prod
+from pathlib import Path
+
+from selfplay.arena import Arena
+from selfplay.driver import Limits, ask_of
+from selfplay.errors import UnknownName
+from selfplay.game import Game
+from selfplay.policies.bots import ScriptedPolicy
+from selfplay.record.codec import dumps
+from selfplay.run.players import snapshot_path
+from selfplay.run.recipe import Recipe
+from selfplay.seeds import derive
+from selfplay.types import Ending, Json, MatchRecord, Pairing, Player
+
+SAMPLED_MATCHES = 16
+BYTES_PER_TOKEN = 4.0
+"""Of English text in the tokenizers of current models; used where the model's own cannot be asked."""
+ROWS_ASSUMED = 256
+"""Replies sampled at once where the recipe leaves it to the machine."""
+_ID_BYTES, _LOGPROB_BYTES = 16 / 3, 16 / 3
+"""Four bytes each, as base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Means per match, measured on sample matches."""
+
+    asks: float
+    replies: float
+    prompt_tokens: float
+    """Newly said to the seats; shared prefixes are counted once."""
+    reply_tokens: float
+    reply_tokens_at_most: float
+    longest: int
+    """Tokens of the longest conversation, with the longest reply allowed."""
+    log_bytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a recipe will take. `None`: cannot be told beforehand. Sizes are in megabytes (1e6 bytes)."""
+
+    matches: int
+    updates: int
+    exam_matches: int
+    """Matches on held-out tasks, before, during and after."""
+    asks: int | None
+    replies: int | None
+    tokens: int | None
+    """Sampled, without exams."""
+    tokens_at_most: int | None
+    prompt_tokens: int | None
+    parameters: int | None
+    memory_mb: dict[str, float] | None
+    """Part -> size; their sum is the peak while learning, but for overheads."""
+    disk_mb: dict[str, float | None]
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain values with the same names."""
+        return asdict(self)
+
+    def lines(self) -> list[tuple[str, str, str]]:
+        """Name, number and remark of each line of the plan, for people."""
+        memory = self.memory_mb or {}
+        known = [size for size in self.disk_mb.values() if size is not None]
+        at_most = f"sampled; at most {_count(self.tokens_at_most)}" if self.tokens else "the game has no bot to ask"
+        return [
+            ("matches", _count(self.matches), f"{_count(self.updates)} updates"),
+            ("exam matches", _count(self.exam_matches), "held-out tasks, answered greedily"),
+            ("asks", _count(self.asks), f"{_count(self.replies)} replies"),
+            ("tokens", _count(self.tokens), f"{at_most}; prompts {_count(self.prompt_tokens)}"),
+            ("parameters", _count(self.parameters), "" if self.parameters else "the model is not on this machine"),
+            ("memory", _size(sum(memory.values()) if memory else None), _parts(memory)),
+            ("disk", _size(sum(known) if known else None), _parts(self.disk_mb)),
+        ]
+
+
+def plan(recipe: Recipe, game: Game, root: str | Path = "runs") -> Plan:
+    """Estimate what `recipe` will take; plays a few matches of `game` with bots and loads no model.
+
+    Raises:
+        UnknownName: the recipe names a role that the game does not have.
+    """
+    for role in recipe.roles:
+        if role not in game.roles:
+            raise UnknownName(f"role of game {game.name()}", role, game.roles, "from [roles] of the recipe")
+    schedule = recipe.schedule
+    folder = _model_folder(recipe.policy.base, root)
+    usage = measure(recipe, game, _counter(folder))
+    matches = schedule.generations * schedule.matches
+
+    def total(per_match: float | None) -> int | None:
+        return None if per_match is None else round(matches * per_match)
+
+    parameters = count_parameters(folder) if folder else None
+    return Plan(
+        matches=matches,
+        updates=schedule.generations,
+        exam_matches=_exam_matches(recipe, game),
+        asks=total(usage and usage.asks),
+        replies=total(usage and usage.replies),
+        tokens=total(usage and usage.reply_tokens),
+        tokens_at_most=total(usage and usage.reply_tokens_at_most),
+        prompt_tokens=total(usage and usage.prompt_tokens),
+        parameters=parameters,
+        memory_mb=_memory(recipe, game, folder, parameters, usage) if folder and parameters else None,
+        disk_mb=_disk(recipe, parameters, total(usage and usage.log_bytes)),
+    )
+
+
+def measure(recipe: Recipe, game: Game, tokens: Callable[[str], int]) -> Usage | None:
+    """Play sample matches with bots; `None` if the game offers nobody to play with, or no match ends well.
+
+    Args:
+        tokens: counts the tokens of a text.
+    """
+    try:
+        player = Player("random", ScriptedPolicy("random", game))
+    except UnknownName:
+        return None
+    seats = dict.fromkeys(game.seats(), player.name)
+    pairings = [
+        Pairing(game.name(), seats, dict.fromkeys(seats, True), derive(recipe.seed, "plan", i), number=i)
+        for i in range(SAMPLED_MATCHES)
+    ]
+    limits = Limits(recipe.limits.step_s, recipe.limits.steps, error_share=1.0)
+    with Arena({game.name(): game}, {player.name: player}, limits=limits) as arena:
+        records = [record for record in arena.play(pairings) if record.ending is not Ending.ERROR]
+    return _usage(records, recipe, game, tokens) if records else None
+
+
+def _usage(records: list[MatchRecord], recipe: Recipe, game: Game, tokens: Callable[[str], int]) -> Usage:
+    asked_for = {name: recipe.sampling_of(name).max_tokens for name in game.roles}
+    limit = {name: min(asked_for[name], role.max_tokens or asked_for[name]) for name, role in game.roles.items()}
+    asks = replies = prompts = said = at_most = longest = 0
+    size = 0.0
+    for record in records:
+        asked = set()
+        lengths: dict[str, int] = {}
+        for move in record.moves:
+            new = sum(tokens(message.text) for message in move.messages)
+            reply = tokens(move.text)
+            if ask_of(move.id)[0] not in asked:
+                asked.add(ask_of(move.id)[0])
+                prompts += new
+            before = lengths.get(move.parent.id, 0) if move.parent else 0
+            lengths[move.id] = before + new + reply
+            longest = max(longest, before + new + limit[move.role])
+            said += reply
+            at_most += limit[move.role]
+            size += _ID_BYTES * (new + reply) + _LOGPROB_BYTES * reply
+        asks += len(asked)
+        replies += len(record.moves)
+        size += len(dumps(record))
+    n = len(records)
+    return Usage(asks / n, replies / n, prompts / n, said / n, at_most / n, longest, size / n)
+
+
+def _exam_matches(recipe: Recipe, game: Game) -> int:
+    exam, plans = game.exam(), recipe.evaluation
+    if exam is None:
+        return 0
+    every, generations = plans.every, recipe.schedule.generations
+    during = max(0, (generations - 1) // every) if every else 0
+    sizes = [len(tasks) for tasks in exam.levels.values()]
+    ends = 2 * sum(min(plans.final_tasks, size) for size in sizes)
+    return ends + during * sum(min(plans.tasks, size) for size in sizes)
+
+
+def _memory(recipe: Recipe, game: Game, folder: Path, parameters: int, usage: Usage | None) -> dict[str, float]:
+    """Part -> megabytes; raises what a damaged ``config.json`` makes `json` raise."""
+    shape = json.loads((folder / "config.json").read_text("utf-8"))
+    shape = shape.get("text_config", shape)
+    layers, hidden, heads = shape["num_hidden_layers"], shape["hidden_size"], shape["num_attention_heads"]
+    head_size = shape.get("head_dim") or hidden // heads
+    width = {"bfloat16": 2, "float16": 2}.get(recipe.policy.dtype, 4)
+    roles = [recipe.role(name) for name in game.roles]
+    copies = 1 + any(role.weights == "frozen" or role.kl > 0 for role in roles if not role.player)
+    rows, micro = recipe.policy.batch_size or ROWS_ASSUMED, recipe.learning.micro_tokens
+    longest = usage.longest if usage else recipe.sampling.max_tokens * 2
+    cache = 2 * layers * (shape.get("num_key_value_heads") or heads) * head_size * width * rows * longest
+    parts = {
+        "weights": copies * parameters * width,
+        "gradients and Adam": 3 * 4 * parameters,
+        "KV cache": cache,
+        "activations": micro * (2 * 4 * shape["vocab_size"] + 34 * hidden * layers * width // 2),
+    }
+    return {name: size / 1e6 for name, size in parts.items()}
+
+
+def _disk(recipe: Recipe, parameters: int | None, log_bytes: int | None) -> dict[str, float | None]:
+    schedule = recipe.schedule
+    kept = 2 + (schedule.generations // schedule.snapshot_every if schedule.snapshot_every else 0)
+    weights = 4 * parameters / 1e6 if parameters else None
+    return {
+        "logs": log_bytes / 1e6 if log_bytes is not None else None,
+        "snapshots": kept * weights if weights else None,
+        "checkpoints": 3 * (schedule.keep_checkpoints + 1) * weights if weights else None,
+    }
+
+
+def count_parameters(folder: Path) -> int | None:
+    """Numbers in a folder's safetensors files, from their headers alone; `None` if there are none."""
+    shapes: list[list[int]] = []
+    for file in folder.glob("*.safetensors"):
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            header = json.loads(stream.read(length))
+        shapes += [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
+    return sum(map(prod, shapes)) or None
+
+
+def _model_folder(base: str, root: str | Path) -> Path | None:
+    """Where the model lies on this machine, if it does."""
+    kind, _, rest = base.partition(":")
+    if kind == "tiny":
+        from selfplay.tiny.store import find_tiny
+
+        return find_tiny(rest)
+    if kind != "hf":
+        return snapshot_path(base, root)
+    if Path(rest).is_dir():
+        return Path(rest)
+    try:
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+    except ImportError:
+        return None
+    try:
+        found = try_to_load_from_cache(rest, "config.json")
+    except HFValidationError:
+        return None
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _counter(folder: Path | None) -> Callable[[str], int]:
+    """Counts tokens with the tokenizer in `folder`, or by bytes."""
+    file = folder / "tokenizer.json" if folder else None
+    if file is None or not file.is_file():
+        return lambda text: round(len(text.encode("utf-8", "replace")) / BYTES_PER_TOKEN)
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(file))
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}" if number < 1e6 else f"{number / 1e6:,.1f} M"
+
+
+def _size(megabytes: float | None) -> str:
+    if megabytes is None:
+        return "unknown"
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
+
+
+def _parts(sizes: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())
