@@ -71,7 +71,7 @@ class RunWriter:
             log.close()
 
     def live(self, lines: list[dict[str, Json]]) -> None:
-        """Replace ``live.jsonl``, the featured match so far (`selfplay.record.live`); a disk that refuses is ignored."""
+        """Replace ``live.jsonl``, the featured match so far (see `selfplay.record.live`); a full disk is ignored."""
         with contextlib.suppress(RunError):
             write_atomically(self.folder.live, "".join(encode(line) + "\n" for line in lines), durable=False)
 

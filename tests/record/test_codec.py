@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from selfplay.errors import GameError, RunError, UsageError
 from selfplay.record.codec import dumps, from_json, loads, pack, packed_length, to_json, unpack
-from selfplay.types import MatchRecord, Move
+from selfplay.types import MatchRecord, Move, Pairing, Player
 
 Make = Callable[..., MatchRecord]
 
@@ -105,3 +105,24 @@ def test_a_conversation_that_could_not_be_rebuilt_is_refused(record_of: Make) ->
     record.moves[1].parent = None
     with pytest.raises(GameError, match="does not continue the conversation of its parent"):
         dumps(record)
+
+
+@pytest.mark.parametrize(
+    ("game_id", "bot"), [("countdown", "exhaustive"), ("countdown", "random"), ("hidden_number", "")]
+)
+def test_records_of_real_games_come_back(game_id: str, bot: str) -> None:
+    from selfplay.arena import Arena
+    from selfplay.games import make_game
+    from selfplay.policies.bots import ScriptedPolicy
+
+    game = make_game(game_id)
+    players = {"bot": Player("bot", ScriptedPolicy(bot or next(iter(game.bots)), game))}
+    seats = dict.fromkeys(game.seats(), "bot")
+    pairings = [Pairing(game_id, seats, {}, seed=i, number=i, sampling_seed=i) for i in range(20)]
+    with Arena({game_id: game}, players) as arena:
+        records = list(arena.play(pairings))
+    assert sum(len(record.moves) for record in records) >= 20
+    for record in records:
+        back = loads(dumps(record))
+        assert dumps(back) == dumps(record) and all(map(same_move, back.moves, record.moves))
+        assert [m.turn.conversation() for m in back.moves] == [m.turn.conversation() for m in record.moves]
