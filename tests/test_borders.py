@@ -23,7 +23,7 @@ AUTHOR = BASE | {"game", "match", "rewards"}
 """What the author of a game imports."""
 ENGINE = AUTHOR | {"alarm", "arena", "driver"}
 """What plays matches."""
-BELOW_RUN = ENGINE | {"check", "envs", "learning", "policies", "record", "roles", "sandbox", "tiny"}
+BELOW_RUN = ENGINE | {"check", "envs", "games", "learning", "policies", "record", "roles", "sandbox", "tiny"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "driver": AUTHOR | {"alarm"},
     "arena": ENGINE,
     "check": ENGINE,
+    "games": BASE | {"game"},  # finds games by name, imports none
     "roles": AUTHOR,
     "sandbox": BASE,
     "envs": AUTHOR | {"roles", "sandbox"},
