@@ -2,7 +2,7 @@
 
 Asks, replies, tokens and log size per match come from playing a few matches in this process, every role by the game's
 bot ``random`` (where the game has none, by its demonstrations), and counting text with the model's own tokenizer where
-it is on this machine (otherwise 4 bytes a token). A game with neither bot nor demonstrations has no such estimate.
+it is on this machine (`model_files`). A game with neither bot nor demonstrations has no such estimate.
 Real replies may be longer: `Plan.tokens_at_most` is what the length limits allow. Task sources are not consulted; a
 match on a given task is counted like one that makes its own.
 
@@ -16,10 +16,8 @@ for the widest micro-batch float32 logits with their gradient plus 34 hidden-siz
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from math import prod
 from pathlib import Path
 
 from selfplay.arena import Arena
@@ -28,14 +26,12 @@ from selfplay.errors import UnknownName
 from selfplay.game import Game
 from selfplay.policies.bots import ScriptedPolicy
 from selfplay.record.codec import dumps
-from selfplay.run.players import snapshot_path
+from selfplay.run.model_files import count_parameters, model_folder, token_counter
 from selfplay.run.recipe import Recipe
 from selfplay.seeds import derive
 from selfplay.types import Ending, Json, MatchRecord, Pairing, Player
 
 SAMPLED_MATCHES = 16
-BYTES_PER_TOKEN = 4.0
-"""Of English text in the tokenizers of current models; used where the model's own cannot be asked."""
 ROWS_ASSUMED = 256
 """Replies sampled at once where the recipe leaves it to the machine."""
 _ID_BYTES, _LOGPROB_BYTES = 16 / 3, 16 / 3
@@ -106,26 +102,26 @@ def plan(recipe: Recipe, game: Game, root: str | Path = "runs") -> Plan:
         if role not in game.roles:
             raise UnknownName(f"role of game {game.name()}", role, game.roles, "from [roles] of the recipe")
     schedule = recipe.schedule
-    folder = _model_folder(recipe.policy.base, root)
-    usage = measure(recipe, game, _counter(folder))
+    folder = model_folder(recipe.policy.base, root)
+    usage = measure(recipe, game, token_counter(folder))
     matches = schedule.generations * schedule.matches
 
-    def total(per_match: float | None) -> int | None:
-        return None if per_match is None else round(matches * per_match)
+    def total(what: str) -> int | None:
+        return None if usage is None else round(matches * getattr(usage, what))
 
     parameters = count_parameters(folder) if folder else None
     return Plan(
         matches=matches,
         updates=schedule.generations,
         exam_matches=_exam_matches(recipe, game),
-        asks=total(usage and usage.asks),
-        replies=total(usage and usage.replies),
-        tokens=total(usage and usage.reply_tokens),
-        tokens_at_most=total(usage and usage.reply_tokens_at_most),
-        prompt_tokens=total(usage and usage.prompt_tokens),
+        asks=total("asks"),
+        replies=total("replies"),
+        tokens=total("reply_tokens"),
+        tokens_at_most=total("reply_tokens_at_most"),
+        prompt_tokens=total("prompt_tokens"),
         parameters=parameters,
         memory_mb=_memory(recipe, game, folder, parameters, usage) if folder and parameters else None,
-        disk_mb=_disk(recipe, parameters, total(usage and usage.log_bytes)),
+        disk_mb=_disk(recipe, parameters, total("log_bytes")),
     )
 
 
@@ -218,51 +214,6 @@ def _disk(recipe: Recipe, parameters: int | None, log_bytes: int | None) -> dict
         "snapshots": kept * weights if weights else None,
         "checkpoints": 3 * (schedule.keep_checkpoints + 1) * weights if weights else None,
     }
-
-
-def count_parameters(folder: Path) -> int | None:
-    """Numbers in a folder's safetensors files, from their headers alone; `None` if there are none."""
-    shapes: list[list[int]] = []
-    for file in folder.glob("*.safetensors"):
-        with file.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            header = json.loads(stream.read(length))
-        shapes += [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
-    return sum(map(prod, shapes)) or None
-
-
-def _model_folder(base: str, root: str | Path) -> Path | None:
-    """Where the model lies on this machine, if it does."""
-    kind, _, rest = base.partition(":")
-    if kind == "tiny":
-        from selfplay.tiny.store import find_tiny
-
-        return find_tiny(rest)
-    if kind != "hf":
-        return snapshot_path(base, root)
-    if Path(rest).is_dir():
-        return Path(rest)
-    try:
-        from huggingface_hub import try_to_load_from_cache
-        from huggingface_hub.errors import HFValidationError
-    except ImportError:
-        return None
-    try:
-        found = try_to_load_from_cache(rest, "config.json")
-    except HFValidationError:
-        return None
-    return Path(found).parent if isinstance(found, str) else None
-
-
-def _counter(folder: Path | None) -> Callable[[str], int]:
-    """Counts tokens with the tokenizer in `folder`, or by bytes."""
-    file = folder / "tokenizer.json" if folder else None
-    if file is None or not file.is_file():
-        return lambda text: round(len(text.encode("utf-8", "replace")) / BYTES_PER_TOKEN)
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(file))
-    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def _count(number: int | None) -> str:

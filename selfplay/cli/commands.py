@@ -1,0 +1,94 @@
+"""What all commands share: `-q`, `-v`, `--json`, `--root`, examples in the help."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from selfplay.cli import screen
+from selfplay.errors import UsageError
+from selfplay.types import Json
+
+F = TypeVar("F", bound=Callable[..., None])
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts, and nothing else on stdout.")]
+Root = Annotated[Path, typer.Option("--root", metavar="DIR", help="Where runs are kept.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be given several times.")
+]
+_Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only what was asked for, and errors.")]
+_Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens; show where errors come from.")]
+
+
+def new_app(help: str | None = None, **settings: Any) -> typer.Typer:
+    """An app with our conventions: plain help, which is quick and can be copied, and ordinary tracebacks."""
+    return typer.Typer(
+        help=help,
+        no_args_is_help=help is not None or "cls" in settings,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion="cls" in settings,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        **settings,
+    )
+
+
+def command(
+    app: typer.Typer, name: str | None = None, *, examples: tuple[str, str], more: str = ""
+) -> Callable[[F], F]:
+    """Register a function as a command of `app` and give it `-q` and `-v`."""
+
+    def register(function: F) -> F:
+        @functools.wraps(function)
+        def run(quiet: bool, verbose: bool, **options: Any) -> None:
+            screen.configure(quiet=quiet, verbose=verbose)
+            function(**options)
+
+        signature = inspect.signature(function, eval_str=True)
+        kind = inspect.Parameter.KEYWORD_ONLY
+        extra = [
+            inspect.Parameter("quiet", kind, default=False, annotation=_Quiet),
+            inspect.Parameter("verbose", kind, default=False, annotation=_Verbose),
+        ]
+        run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *extra])  # type: ignore[attr-defined]
+        app.command(name, epilog=epilog(*examples, more=more))(run)
+        return function
+
+    return register
+
+
+def epilog(*examples: str, more: str = "") -> str:
+    """Examples for the end of a help text; the backspace keeps the lines as they are."""
+    lines = ["\b", "Examples:", *(f"  {example}" for example in examples)]
+    return "\n".join([*lines, *(["", more] if more else [])])
+
+
+def settings_from(given: list[str] | None) -> dict[str, Json]:
+    """``--set key=value`` arguments as settings of a game; values are TOML, or else plain text.
+
+    Raises:
+        UsageError: one of them has no ``=``.
+    """
+    from selfplay.run.recipe_file import set_keys
+
+    return set_keys({}, given or [])
+
+
+def split_seats(given: list[str] | None) -> dict[str, str]:
+    """``--seat ROLE=PLAYER`` arguments.
+
+    Raises:
+        UsageError: one of them has no ``=``.
+    """
+    found = {}
+    for text in given or []:
+        seat, equals, player = text.partition("=")
+        if not (seat and equals and player):
+            raise UsageError(f"--seat {text}: expected SEAT=PLAYER\n  for example: --seat solver=human")
+        found[seat] = player
+    return found
