@@ -40,6 +40,7 @@ class Countdown(Game):
     sizes: tuple[int, ...] = (3, 4, 5)
     """How many numbers a puzzle may have."""
     highest: int = 9
+    """Numbers go from 1 to this."""
     assign_size: bool = True
     """The proposer is told how many numbers to use. Left to itself it drifts to whatever pays at the moment."""
     target_rate: float | None = None
@@ -101,8 +102,9 @@ class Countdown(Game):
             size = rng.choice(self.sizes)
             told = rng.random() < 0.8  # so that one tiny model serves both settings of `assign_size`
             yield self.proposer.demo(wish(size if told else None), random_witness(rng, size, self.highest).text)
-            witness = random_witness(rng, rng.choice(self.sizes), self.highest)
-            yield self.solver.demo(Puzzle.of(witness).text(), witness.text)
+            for _ in range(3):  # solving takes more practice than proposing
+                witness = random_witness(rng, rng.choice(self.sizes), self.highest)
+                yield self.solver.demo(Puzzle.of(witness).text(), witness.text)
 
     def random_puzzle(self, rng: random.Random, size: int | None = None) -> Puzzle:
         """A random puzzle that is not held out; what self-play is measured against."""

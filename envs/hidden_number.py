@@ -101,7 +101,9 @@ class HiddenNumber(Game):
     )
 
     highest: int = 100
+    """Numbers go from 1 to this."""
     guesses: int = 7
+    """So many are allowed."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)

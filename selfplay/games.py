@@ -156,7 +156,7 @@ def held_out(a: int, b: int) -> bool:
 class MyGame(Game):
     teacher = duties.proposer("Write a sum of two numbers.", read_sum)
     pupil = duties.solver("Work out the sum.", integer())
-    attempts: int = 4  # a setting: --set game.attempts=8
+    attempts: int = 4  # a setting: --set attempts=8
 
     async def play(self, match: Match) -> None:
         question = None if match.task else await match.ask(self.teacher, "Your sum:")

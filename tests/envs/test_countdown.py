@@ -184,7 +184,7 @@ def test_bots_play_whole_matches(play: Playing) -> None:
 def test_demonstrations_are_legal_and_never_held_out(play: Playing) -> None:
     game = Countdown()
     demos = list(islice(game.demos(random.Random(3)), 600))
-    assert Counter(demo.role for demo in demos) == {"proposer": 300, "solver": 300}
+    assert Counter(demo.role for demo in demos) == {"proposer": 150, "solver": 450}
     asked = Counter(demo.messages[-1].text for demo in demos if demo.role == "proposer")
     assert set(asked) == {"Your expression:", *(f"Expression over {n} numbers:" for n in (3, 4, 5))}
     for demo in demos:
