@@ -90,3 +90,21 @@ def copied_run(finished_run: RunFolder, tmp_path: Path) -> RunFolder:
     target = tmp_path / "runs" / finished_run.path.name
     shutil.copytree(finished_run.path, target)
     return RunFolder(target)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a very small untrained model and its tokenizer."""
+    import torch
+
+    from selfplay.policies.loading import save_hf
+    from selfplay.tiny.model import Shape, build_model
+    from selfplay.tiny.tokenizer import build_tokenizer
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = build_tokenizer(["Your expression:"])
+    save_hf(
+        build_model(tokenizer, Shape(hidden=16, layers=1, heads=2, kv_heads=2, intermediate=16), 0), tokenizer, folder
+    )
+    return folder

@@ -140,3 +140,23 @@ def test_doctor_says_when_there_is_no_space(selfplay: Command, tmp_path: Path, m
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     result = selfplay("doctor", "--root", tmp_path)
     assert result.code == 1 and "FIX" in result.out and "--root" in result.out
+
+
+def test_replay_gives_the_same_match(selfplay: Command, finished_run: RunFolder) -> None:
+    root = finished_run.path.parent
+    for number in range(3):
+        found = selfplay("replay", f"last/g0001-m000{number}", "--root", root, "--json")
+        assert found.code == 0 and found.json["same"] is True
+    assert selfplay("replay", "last/last", "--root", root).out.startswith("g0001-m0002: the same")
+
+
+def test_replay_finds_what_was_changed(selfplay: Command, copied_run: RunFolder) -> None:
+    log = copied_run.matches(1)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    changed = next(move for move in lines[2]["moves"] if move["role"] == "solver")
+    changed["reward"] = 0.25
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = selfplay("replay", f"{copied_run.path}/g0001-m0002")
+    assert result.code == 1
+    assert f"g0001-m0002 differs: move {changed['id']} (solver): reward was 0.25, then 1.0" in result.out
+    assert selfplay("replay", f"{copied_run.path}/g0001-m0002", "--json").json["difference"]["move"] == changed["id"]

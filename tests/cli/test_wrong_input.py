@@ -1,0 +1,182 @@
+"""Bad input ends with exit code 2 and a message that says what to do, before any work."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from selfplay.record import RunFolder
+
+from .conftest import Command
+
+RECIPE = """[game]
+id = "countdown"
+[policy]
+base = "tiny:nowhere"
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    file = tmp_path / "recipe.toml"
+    file.write_text(RECIPE)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["play", "countdwn"], "unknown game 'countdwn' - did you mean 'countdown'?"),
+        (["play", "countdown", "--seat", "solvr=random"], "did you mean 'solver'?"),
+        (["play", "countdown", "--seat", "solver=randm"], "did you mean 'random'?"),
+        (["play", "countdown", "--seat", "solver=scripted:clever"], "unknown bot of game countdown 'clever'"),
+        (["play", "countdown", "--seat", "solver"], "expected SEAT=PLAYER"),
+        (["play", "countdown", "--set", "attempt=3"], "did you mean 'attempts'?"),
+        (["play", "countdown", "--set", "attempts=many"], "countdown.attempts = 'many' (str): expected int"),
+        (["play", "countdown", "--set", "attempts"], "expected KEY=VALUE"),
+        (["play", "nowhere.py:Game"], "no such game file: nowhere.py"),
+        (["play", "countdown", "--seat", "solver=tiny:nowhere"], "unknown tiny model 'nowhere'"),
+        (["play", "countdown", "--seat", "solver=hf:./nowhere"], "there is no such folder"),
+        (["play", "countdown", "--seat", "solver=nobody@best"], "unknown run 'nobody'"),
+        (["games", "show", "countdwn"], "did you mean 'countdown'?"),
+        (["games", "check", "countdwn"], "did you mean 'countdown'?"),
+        (["games", "new", "no spaces please"], "a game cannot be called 'no spaces please'"),
+        (["eval", "randm", "--game", "countdown"], "did you mean 'random'?"),
+        (["tiny", "show", "nowhere"], "unknown tiny model 'nowhere'"),
+        (["league"], "name a recipe"),
+        (["league", "nowhere.toml"], "cannot read recipe nowhere.toml"),
+        (["league", "--resume", "nobody"], "unknown run 'nobody'"),
+        (["league", "--dry-run"], "--dry-run needs a recipe"),
+    ],
+)
+def test_unknown_names(
+    selfplay: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = selfplay(*args)
+    assert result.code == 2 and result.out == ""
+    assert result.err.startswith("error: ") and message in result.err and "Traceback" not in result.err
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (RECIPE + "[learning]\nlearning_rate = 1e-4\n", "unknown recipe key 'learning.learning_rate'"),
+        (RECIPE + '[learning]\nlr = "fast"\n', "learning.lr = 'fast'"),
+        (RECIPE + "[learning\n", "is not valid TOML"),
+        (RECIPE.replace("countdown", "countdwn"), "did you mean 'countdown'?"),
+        (RECIPE + "[roles.solvr]\nkl = 0.1\n", "unknown role of game countdown 'solvr' - did you mean 'solver'?"),
+        (RECIPE + "[game.settings]\nattempt = 3\n", "did you mean 'attempts'?"),
+        (RECIPE, "unknown tiny model 'nowhere'"),
+    ],
+)
+def test_recipes(selfplay: Command, recipe: Path, text: str, message: str, dry: list[str]) -> None:
+    recipe.write_text(text)
+    root = recipe.parent / "runs"
+    result = selfplay("league", recipe, "--root", root, *dry)
+    assert result.code == 2 and result.out == "" and message in result.err
+    assert not root.exists()
+
+
+def test_a_recipe_error_names_the_line(selfplay: Command, recipe: Path) -> None:
+    recipe.write_text(RECIPE + "[schedule]\ngenerations = 3\nmatchs = 5\n")
+    result = selfplay("league", recipe)
+    assert f"{recipe}:7" in result.err and "did you mean 'schedule.matches'?" in result.err
+
+
+def test_a_player_that_does_not_exist(selfplay: Command, recipe: Path, tiny_model: Path) -> None:
+    recipe.write_text(RECIPE.replace("nowhere", str(tiny_model)) + '[roles.proposer]\nplayer = "randm"\n')
+    result = selfplay("league", recipe, "--root", recipe.parent / "runs")
+    assert result.code == 2 and "unknown player 'randm'" in result.err
+    assert not (recipe.parent / "runs").exists()
+
+
+def test_a_game_file_with_a_syntax_error(selfplay: Command, tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text("from selfplay import Game\n\nclass Broken(Game)\n    pass\n")
+    for command in (
+        ["play", file],
+        ["games", "check", file],
+        ["tiny", "make", "--with", file, "--out", tmp_path / "m"],
+    ):
+        result = selfplay(*command)
+        assert result.code == 2 and f"{file}:3: expected ':'" in result.err and "class Broken(Game)" in result.err
+
+
+def test_a_model_that_is_no_causal_lm(selfplay: Command, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "architectures": ["BertModel"]}))
+    result = selfplay("play", "countdown", "--seat", f"solver=hf:{tmp_path}")
+    assert result.code == 2 and "is not a causal language model" in result.err and "BertModel" in result.err
+
+
+def test_resuming_with_a_changed_recipe(selfplay: Command, copied_run: RunFolder) -> None:
+    before = copied_run.events.read_bytes()
+    result = selfplay("league", "--resume", copied_run.path, "--set", "learning.lr=0.5")
+    assert (
+        result.code == 2 and "was made by another recipe" in result.err and "learning.lr: 0.0003 -> 0.5" in result.err
+    )
+    assert copied_run.events.read_bytes() == before
+
+
+def test_a_run_that_is_going_on_is_not_resumed(selfplay: Command, copied_run: RunFolder, tiny_model: Path) -> None:
+    text = copied_run.config.read_text().replace("tiny:countdown", f"tiny:{tiny_model}")
+    copied_run.config.write_text(text)
+    with copied_run.lock():
+        result = selfplay("league", "--resume", copied_run.path)
+    assert result.code == 2 and f"is in use by process {os.getpid()}" in result.err
+
+
+def test_a_root_that_cannot_be_written(selfplay: Command, recipe: Path, tiny_model: Path) -> None:
+    recipe.write_text(RECIPE.replace("nowhere", str(tiny_model)))
+    blocked = recipe.parent / "file"
+    blocked.write_text("")
+    result = selfplay("league", recipe, "--root", blocked / "runs")
+    assert result.code == 2 and "cannot create the run folder" in result.err and "--root" in result.err
+
+
+def test_files_are_never_overwritten(
+    selfplay: Command, copied_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("precious")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_text("precious")
+    assert "exists already" in selfplay("games", "new", "mine").err
+    assert "is not empty" in selfplay("tiny", "make", "--out", "model").err
+    assert (tmp_path / "mine.py").read_text() == (tmp_path / "model" / "weights").read_text() == "precious"
+
+
+def test_a_missing_extra_is_one_line_with_the_command(selfplay: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None)
+    result = selfplay("play", "countdown", "--seat", "solver=hf:some/model")
+    assert result.code == 2 and "pip install 'selfplay[hf]'" in result.err
+
+
+def test_verbose_tells_where_an_error_comes_from(selfplay: Command) -> None:
+    assert "Traceback" in selfplay("play", "countdwn", "-v").err
+    assert "Traceback" not in selfplay("play", "countdwn").err
+
+
+def test_a_bug_keeps_its_traceback_and_asks_for_a_report(selfplay: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("oops")
+
+    assert selfplay("games", "list").code == 0
+    monkeypatch.setattr(sys.modules["selfplay.cli.games"], "list_games", broken)
+    result = selfplay("games", "list")
+    assert result.code == 1
+    assert "ZeroDivisionError: oops" in result.err and "report" in result.err and "doctor --json" in result.err
+
+
+@pytest.mark.parametrize("args", [["nope"], ["play"], ["play", "countdown", "--sead", "1"], ["games", "nope"]])
+def test_wrong_usage(selfplay: Command, args: list[str]) -> None:
+    result = selfplay(*args)
+    assert result.code == 2 and result.out == "" and result.err.startswith("Usage: selfplay")
