@@ -157,11 +157,18 @@ def report(results: dict[str, list[Result]], root: Path) -> str:
     """The results as Markdown."""
     marks: dict[str, Marks] = {arm: np.array([r.after for r in runs], float) for arm, runs in results.items()}
     marks["warm start"] = np.array([r.before for r in next(iter(results.values()))], float)
-    lines = ["| arm | level 3 | level 4 | level 5 | mean | per seed | CPU min / run | answers / run |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| arm | level 3 | level 4 | level 5 | mean | per seed | CPU min / run | answers / run |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for arm, m in marks.items():
         runs = results.get(arm)
         rates, seeds = m.mean(axis=(0, 2)), m.mean(axis=(1, 2))
-        cost = f"{np.mean([r.cpu_s for r in runs]) / 60:.1f} | {np.mean([r.solver_moves for r in runs]):.0f}" if runs else "- | -"
+        cost = (
+            f"{np.mean([r.cpu_s for r in runs]) / 60:.1f} | {np.mean([r.solver_moves for r in runs]):.0f}"
+            if runs
+            else "- | -"
+        )
         per_seed = " ".join(f"{s:.3f}" for s in seeds) if runs else "the same model"
         lines.append(f"| {arm} | {' | '.join(f'{r:.3f}' for r in rates)} | {m.mean():.3f} | {per_seed} | {cost} |")
     lines += ["", *_verdicts(marks)]
@@ -188,11 +195,15 @@ def _verdicts(marks: dict[str, Marks]) -> list[str]:
             difference = means["selfplay"] - means[other]
             low, lower, upper = np.percentile(difference, [5, 2.5, 97.5])
             holds = f"one-sided 95 % lower bound {low:+.3f}, margin {margin:+.2f}: {_word(low > margin)}"
-            lines.append(f"- selfplay - {other}: {rate['selfplay'] - rate[other]:+.3f} [{lower:+.3f}, {upper:+.3f}]; {holds}")
+            lines.append(
+                f"- selfplay - {other}: {rate['selfplay'] - rate[other]:+.3f} [{lower:+.3f}, {upper:+.3f}]; {holds}"
+            )
     gain = means["selfplay"] / means["warm start"] - 1
     lower, upper = np.percentile(gain, [2.5, 97.5])
     mean = rate["selfplay"] / rate["warm start"] - 1
-    lines.append(f"- selfplay / warm start - 1: {mean:+.1%} [{lower:+.1%}, {upper:+.1%}]; {_word(mean >= 0.35 and lower > 0.15)}")
+    lines.append(
+        f"- selfplay / warm start - 1: {mean:+.1%} [{lower:+.1%}, {upper:+.1%}]; {_word(mean >= 0.35 and lower > 0.15)}"
+    )
     arms = list(marks)
     difference = draws[:, arms.index("selfplay")] - draws[:, arms.index("warm start")]
     for level, size in enumerate((3, 4, 5)):

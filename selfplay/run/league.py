@@ -120,9 +120,7 @@ def _resumed_recipe(folder: RunFolder, recipe: str | Path | Recipe | None, overr
         new = new.model_copy(update={"policy": new.policy.model_copy(update={"threads": old.policy.threads})})
     before, after = _leaves(old.model_dump()), _leaves(new.model_dump())
     changes = [
-        key
-        for key in sorted({*before, *after})
-        if before.get(key) != after.get(key) and not key.startswith(MAY_CHANGE)
+        key for key in sorted({*before, *after}) if before.get(key) != after.get(key) and not key.startswith(MAY_CHANGE)
     ]
     if changes:
         shown = "\n".join(f"    {key}: {before.get(key)!r} -> {after.get(key)!r}" for key in changes[:5])
