@@ -42,8 +42,8 @@ types: $(VENV)/test.stamp ## mypy --strict on selfplay, envs, roles and sandbox
 	@cd .types/selfplay && ln -s ../../selfplay/* ../../envs ../../roles ../../sandbox .
 	@$(PY) -m mypy
 
-bench: $(VENV)/test.stamp ## speed: every benchmarks/speed_*.py, each a ratio measured in one run
-	@set -e; for script in benchmarks/speed_*.py; do echo "== $$script"; $(PY) $$script; done
+bench: $(VENV)/test.stamp ## speed: engine, generation and training, each a ratio measured in one run
+	@set -e; for script in engine generation training; do echo "== $$script"; $(PY) benchmarks/$$script.py; done
 
 bench-countdown: $(VENV)/test.stamp ## learning: self-play against random puzzles, naive and warm start (90 minutes, resumable)
 	@$(PY) benchmarks/countdown.py
