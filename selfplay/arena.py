@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Literal
 
 from selfplay.alarm import Alarm
-from selfplay.driver import NOTHING, Driver, Limits, OnMove, Recorded, seeds_of
+from selfplay.driver import NOTHING, Driver, Limits, OnMove, Recorded, request_of
 from selfplay.errors import RunError, UnknownName, UsageError
 from selfplay.game import Game
 from selfplay.match import Ask, merged
@@ -252,16 +252,7 @@ class Arena:
             except UsageError as error:
                 driver.fail(str(error))
                 return
-            request = Request(
-                ask.role.name,
-                ask.seat,
-                ask.parent.turn if ask.parent else None,
-                ask.messages,
-                sampling,
-                seeds_of(ask, pairing),
-                pairing.number,
-                ask.path,
-            )
+            request = request_of(ask, pairing, sampling)
             self._queue(player.policy).waiting.append(_Pending(driver, ask, request, now))
 
     def _queue(self, policy: Policy) -> _Queue:

@@ -31,6 +31,8 @@ from selfplay.types import (
     Outcome,
     Pairing,
     Path,
+    Request,
+    Sampling,
     Turn,
     Verdict,
     finite,
@@ -84,6 +86,11 @@ class Branch:
         self._step = 0
         self._seed = seed
         self._rng: random.Random | None = None
+
+    @property
+    def here(self) -> Path:
+        """The path of the next step; facts are noted before it."""
+        return (*self.path, self._step)
 
     def next_path(self) -> Path:
         path = (*self.path, self._step)
@@ -345,6 +352,13 @@ def ask_of(move_id: str) -> tuple[Path, int]:
 def seeds_of(ask: Ask, pairing: Pairing) -> tuple[int, ...]:
     """One sampling seed per wanted reply."""
     return tuple(reply_seed(pairing.sampling_seed, ask.path, i) for i in range(ask.n))
+
+
+def request_of(ask: Ask, pairing: Pairing, sampling: Sampling) -> Request:
+    """What a policy gets to see of an ask."""
+    parent = ask.parent.turn if ask.parent else None
+    seeds = seeds_of(ask, pairing)
+    return Request(ask.role.name, ask.seat, parent, ask.messages, sampling, seeds, pairing.number, ask.path)
 
 
 def _verdict(check: Check, alarm: Alarm) -> Verdict:

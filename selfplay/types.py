@@ -28,7 +28,8 @@ Json = Any
 """Whatever `json.dumps` takes: the type of tasks, published items, notes and tool results."""
 
 Path = tuple[int, ...]
-"""Where in a match something happened: step numbers, and branch numbers under `gather`; sorts in playing order."""
+"""Where in a match something happened: step numbers, and branch numbers under `gather`; sorts in playing order. What is
+no step itself (a note) has the path of the step that follows it."""
 
 
 class Message(NamedTuple):

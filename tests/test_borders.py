@@ -23,7 +23,7 @@ AUTHOR = BASE | {"game", "match", "rewards"}
 """What the author of a game imports."""
 ENGINE = AUTHOR | {"alarm", "arena", "driver"}
 """What plays matches."""
-BELOW_RUN = ENGINE | {"check", "envs", "games", "learning", "policies", "record", "roles", "sandbox", "tiny"}
+BELOW_RUN = ENGINE | {"check", "envs", "games", "learning", "policies", "record", "replay", "roles", "sandbox", "tiny"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -35,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alarm": BASE,
     "driver": AUTHOR | {"alarm"},
     "arena": ENGINE,
-    "check": ENGINE,
+    "replay": ENGINE | {"record"},
+    "check": ENGINE | {"policies", "record", "replay"},
     "games": BASE | {"game"},  # finds games by name, imports none
     "roles": AUTHOR,
     "sandbox": BASE,

@@ -69,8 +69,8 @@ def _header(record: MatchRecord, as_seat: str | None) -> Text:
 
 def _in_order(record: MatchRecord) -> Iterator[list[Move] | Fact]:
     """Facts, and the moves of one ask together, in playing order."""
-    items: list[tuple[Path, Move | Fact]] = [(_path(move), move) for move in record.moves]
-    items += [(fact.path, fact) for fact in record.facts]
+    items: list[tuple[Path, Move | Fact]] = [(fact.path, fact) for fact in record.facts]
+    items += [(_path(move), move) for move in record.moves]  # a note has the path of the step that follows it
     items.sort(key=lambda pair: pair[0])
     for key, group in groupby((item for _, item in items), key=_ask_key):
         found = list(group)

@@ -35,13 +35,13 @@ def test_paths_ids_and_results_in_order(play) -> None:
                 return await match.gather(leaf(name + "l"), leaf(name + "r"))
 
             found = await match.gather(inner("x"), inner("y"))
-            assert found == [["1.0.1.0.0", "1.0.1.1.0"], ["1.1.1.0.0", "1.1.1.1.0"]]
+            assert found == [["1.0.0.0.0", "1.0.0.1.0"], ["1.1.0.0.0", "1.1.0.1.0"]]
             assert await match.gather() == []
             await match.ask(self.a, "end", n=2, after=match.moves[0])
 
     record = play(Nested(), lambda request: "ok")
     assert record.error is None
-    ids = ["0", "1.0.1.0.0", "1.0.1.1.0", "1.1.1.0.0", "1.1.1.1.0", "2.0", "2.1"]
+    ids = ["0", "1.0.0.0.0", "1.0.0.1.0", "1.1.0.0.0", "1.1.0.1.0", "2.0", "2.1"]
     assert [move.id for move in record.moves] == ids
     assert [fact.path for fact in record.facts] == [(1, 0, 0), (1, 1, 0)]
 

@@ -138,7 +138,27 @@ def test_publish_remember_show_and_note(play) -> None:
     assert facts(record, "remember") == [{"seat": "black", "player": "p", "text": "white opens with e4"}]
     assert facts(record, "show") == [{"text": "board"}]
     assert facts(record, "note") == [{"kind": "gambit", "turn": 3}]
-    assert [fact.path for fact in record.facts] == [(0,), (1,), (2,), (3,)]
+    assert [fact.path for fact in record.facts] == [(0,)] * 4
+
+
+def test_notes_change_nothing_else(play) -> None:
+    class Noting(Duel):
+        verbose: bool = False
+
+        async def play(self, match):
+            async def branch():
+                if self.verbose:
+                    match.note(here="too")
+                await match.ask(self.white, f"dice {match.rng.random()}")
+
+            if self.verbose:
+                match.show("board")
+                match.secret(self.white, "ace")
+            await match.gather(branch(), branch())
+
+    quiet, loud = (play(Noting(verbose=verbose), lambda r: str(r.seeds)) for verbose in (False, True))
+    assert len(loud.facts) == 4 and quiet.facts == []
+    assert [(m.id, m.messages, m.text) for m in quiet.moves] == [(m.id, m.messages, m.text) for m in loud.moves]
 
 
 def test_a_fact_is_what_it_was_when_it_was_noted(play) -> None:
