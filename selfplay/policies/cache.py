@@ -3,7 +3,7 @@
 A *slot* is a row of the cache. Storage is allocated once with room to grow and written in place. When rows finish, the
 last live slots move into the holes, so live slots are always the first `rows` and every step works on plain views;
 dropping k rows copies at most k rows. All layers keep all tokens: models with sliding windows mask what they must not
-see, they do not forget it. Models with recurrent state (Mamba and its hybrids) are not covered, see `unsupported`.
+see, they do not forget it. Models with recurrent state (Mamba and its hybrids) are not covered; `layer_kinds` tells.
 
 Source: the interface is that of transformers 5 (https://huggingface.co/docs/transformers/kv_cache).
 """
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache
 
 ROOM = 64
 """Tokens of free room made whenever a cache has to grow (or half its length, whichever is more)."""
@@ -87,10 +87,10 @@ class SlotCache(Cache):
     def __init__(self) -> None:
         super().__init__(layer_class_to_replicate=SlotLayer)
 
-    def spread(self, sources: Tensor, new_tokens: int) -> None:
-        """Make one slot per entry of `sources` (which prompt it starts from), with room for `new_tokens`."""
+    def spread(self, sources: Tensor, room: int) -> None:
+        """Make one slot per entry of `sources` (the slot it starts from), with room for that many more tokens."""
         for layer in self.layers:
-            layer.take(sources, layer.length + min(new_tokens, ROOM), layer.length)
+            layer.take(sources, layer.length + room, layer.length)
 
     def drop(self, holes: Tensor, movers: Tensor, rows: int) -> None:
         """See `SlotLayer.drop`."""
@@ -98,9 +98,6 @@ class SlotCache(Cache):
             layer.drop(holes, movers, rows)
 
 
-def unsupported(model: PreTrainedModel) -> str | None:
-    """Why `SlotCache` cannot serve this model (the name of the layer kind it lacks), or `None`."""
-    for layer in DynamicCache(config=model.config).layers:
-        if type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer):
-            return type(layer).__name__
-    return None
+def layer_kinds(model: PreTrainedModel) -> set[type]:
+    """What transformers' own cache would use for this model's layers."""
+    return {type(layer) for layer in DynamicCache(config=model.config).layers}

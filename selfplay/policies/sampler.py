@@ -2,12 +2,13 @@
 
 A *prompt* is a list of token ids; a *row* is one reply to it; siblings are rows of one prompt. A prompt is prefilled
 once however many rows it has. Rows that ended leave the batch (`SlotCache`), so a batch costs what its rows need and
-not what its longest row needs. Batches hold prompts of similar length, left-padded.
+not what its longest row needs. Batches hold prompts of similar length, left-padded; what all
+prompts of a batch begin with (instructions, mostly) is run as a single row.
 
 What a row becomes depends on (prompt ids, seed, sampling) alone - see `chance` - apart from float noise: batch shapes
 change the last bits of logits, which can flip a draw that lies within 1e-6 of a boundary.
 
-Not here: text, templates and requests (`hf`), several models, and sharing of prefixes between different prompts.
+Not here: text, templates and requests (`hf`), and several models.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from selfplay.errors import RunError, UsageError
-from selfplay.policies.cache import SlotCache, unsupported
+from selfplay.policies.cache import ROOM, SlotCache, layer_kinds
 from selfplay.policies.chance import draw, uniforms
 from selfplay.policies.ends import Ends
 from selfplay.types import Sampling
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 DROP_SHARE = 1 / 32
 """Share of a batch that must have ended before its slots are dropped: moving one row costs more than running it."""
+
+WORTH_SHARING = 256
+"""Prompt tokens that must be saved for a common prefix to be run on its own, which costs a forward pass."""
 
 
 class Reply(NamedTuple):
@@ -56,12 +61,14 @@ class Sampler:
     """
 
     def __init__(self, model: PreTrainedModel, *, rows: int = 256) -> None:
-        if kind := unsupported(model):
+        kinds = layer_kinds(model)
+        if unknown := kinds - {DynamicLayer, DynamicSlidingWindowLayer}:
             raise UsageError(
-                f"cannot sample from a {model.config.model_type!r} model: it has layers of kind {kind}\n"
-                "  supported: models with full or sliding-window attention in every layer"
+                f"cannot sample from a {model.config.model_type!r} model: it has layers that need a"
+                f" {unknown.pop().__name__}\n  supported: full or sliding-window attention in every layer"
             )
         self.model = model
+        self.slides = DynamicSlidingWindowLayer in kinds
         self.rows = rows
         config = model.config.get_text_config(decoder=True)
         self.context: int = getattr(config, "max_position_embeddings", None) or 2**31 - 1
@@ -172,22 +179,46 @@ class _Batch:
         ]
 
     def _prefill(self) -> Tensor:
-        """Run the prompts, left-padded, once each; (slots, V) logits of the first new token."""
-        lengths = torch.tensor([len(p) for p in self.prompts])
-        self.width = width = int(lengths.max())
-        ids = torch.zeros((len(self.prompts), width), dtype=torch.long)
-        for i, prompt in enumerate(self.prompts):
-            ids[i, width - len(prompt) :] = torch.tensor(prompt)
+        """Run the prompts once each; (slots, V) logits of the first new token.
+
+        Layout of the cache: what all prompts begin with (run as one row), padding, the rest of the prompt, new tokens.
+        """
+        room = int(self.limit.max())
+        shared = self._shared_prefix()
+        if shared:
+            ids = torch.tensor([self.prompts[0][:shared]], device=self.device)
+            self.sampler.forward(ids, None, torch.arange(shared, device=self.device)[None], self.cache)
+        rests = [prompt[shared:] for prompt in self.prompts]
+        lengths = torch.tensor([len(rest) for rest in rests])
+        width = int(lengths.max())
+        self.width = shared + width
+        if shared:
+            self.cache.spread(torch.zeros(len(rests), dtype=torch.long, device=self.device), width + min(room, ROOM))
+        ids = torch.zeros((len(rests), width), dtype=torch.long)
+        for i, rest in enumerate(rests):
+            ids[i, width - len(rest) :] = torch.tensor(rest)
         pads = (width - lengths)[:, None]
-        mask = (torch.arange(width) >= pads).long().to(self.device) if bool(pads.any()) else None
-        positions = (torch.arange(width) - pads).clamp_(min=0).to(self.device)
+        mask = None
+        if bool(pads.any()):
+            mask = torch.nn.functional.pad((torch.arange(width) >= pads).long(), (shared, 0), value=1).to(self.device)
+        positions = (shared + torch.arange(width) - pads).clamp_(min=shared).to(self.device)
         logits = self.sampler.forward(ids.to(self.device), mask, positions, self.cache)
         source = torch.from_numpy(self.prompt).to(self.device)
-        self.cache.spread(source, int(self.limit.max()))
+        if len(source) > len(rests):
+            self.cache.spread(source, min(room, ROOM))
         if mask is not None:
-            self.mask = torch.nn.functional.pad(mask[source], (0, int(self.limit.max())), value=1)
-        self.positions = lengths[:, None].to(self.device)[source]
+            self.mask = torch.nn.functional.pad(mask[source], (0, room), value=1)
+        self.positions = (shared + lengths)[:, None].to(self.device)[source]
         return logits[source]
+
+    def _shared_prefix(self) -> int:
+        """How many first tokens of all prompts to run only once; 0 where that is not worth it, or not possible."""
+        first, last = min(self.prompts), max(self.prompts)
+        longest = min(map(len, self.prompts)) - 1  # every prompt keeps a token of its own, whose logits are needed
+        same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), longest)
+        shared = min(same, longest)
+        # Padding after the prefix would push it out of sliding windows.
+        return 0 if self.sampler.slides or shared * (len(self.prompts) - 1) < WORTH_SHARING else shared
 
     def _take_tokens(self, logits: Tensor, step: int) -> None:
         """Draw token number `step` of every slot, and see which rows it ends."""

@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from selfplay.errors import RunError, UsageError
+from selfplay.policies import sampler as sampler_module
 from selfplay.policies.cache import ROOM
 from selfplay.policies.ends import Ends, Pieces
 from selfplay.policies.sampler import Reply, Sampler
@@ -79,12 +80,14 @@ CONFIGS: dict[str, PreTrainedConfig] = {
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_other_architectures(kind: str) -> None:
+def test_other_architectures(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(1)
         model = AutoModelForCausalLM.from_config(CONFIGS[kind]).eval()
-    replies = Sampler(model).sample(PROMPTS, SEEDS, Sampling(0.9, max_tokens=20), Ends(64, range(3)))
-    assert worst_error(model, replies, 0.9) < 1e-5
+    monkeypatch.setattr(sampler_module, "WORTH_SHARING", 1)
+    for prompts in (PROMPTS, [[40, 41, 42, *prompt] for prompt in PROMPTS]):
+        replies = Sampler(model).sample(prompts, SEEDS, Sampling(0.9, max_tokens=20), Ends(64, range(3)))
+        assert worst_error(model, replies, 0.9, prompts) < 1e-5
 
 
 def test_adapters(tokenizer: PreTrainedTokenizerFast, model: LlamaForCausalLM) -> None:
@@ -144,6 +147,31 @@ def test_siblings_are_prefilled_once(model: LlamaForCausalLM, monkeypatch: pytes
     prompts = [[5, 6, 7], [5, 6, 7], [5, 6, 8]]  # two requests may ask the same
     Sampler(model).sample(prompts, [[1, 2], [3], [4, 5]], Sampling(max_tokens=3), Ends(model.vocab_size, []))
     assert sizes == [(2, 3), (5, 1), (5, 1)]
+
+
+@pytest.mark.parametrize("lengths", [(3, 3, 3, 3), (1, 5, 2, 9)])
+def test_a_common_prefix_is_run_once(
+    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch, lengths: tuple[int, ...]
+) -> None:
+    sizes: list[tuple[int, ...]] = []
+    spy_on_forward(monkeypatch, lambda ids: sizes.append(tuple(ids.shape)))
+    common = [3, 1, 4, 1, 5, 9, 2, 6] * 4
+    prompts = [common * 2 + [20 + i] * n for i, n in enumerate(lengths)]
+    monkeypatch.setattr(sampler_module, "WORTH_SHARING", 64 * 3)
+    replies = Sampler(model).sample(
+        prompts, [[1, 2], [3], [4], [5]], Sampling(max_tokens=9), Ends(model.vocab_size, [])
+    )
+    assert sizes[:3] == [(1, 64), (4, max(lengths)), (5, 1)]
+    assert worst_error(model, replies, 1.0, prompts) < 1e-5
+
+
+def test_a_prompt_that_is_the_common_prefix_keeps_a_token(
+    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampler_module, "WORTH_SHARING", 1)
+    prompts = [[7, 8, 9], [7, 8, 9, 10], [7, 8, 9, 10, 11, 12]]
+    replies = Sampler(model).sample(prompts, [[1], [2], [3]], Sampling(max_tokens=70), Ends(model.vocab_size, []))
+    assert worst_error(model, replies, 1.0, prompts) < 1e-5
 
 
 def test_ended_rows_leave_the_batch(model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,3 +284,14 @@ def test_token_logprobs_agree_with_the_sampler(model: LlamaForCausalLM, micro_to
     for score, reply in zip(scores, flat(replies), strict=False):
         assert score.dtype == np.float32 and np.abs(score - reply.logprobs).max() < 1e-5
     assert scores[-1].shape == (0,)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu(model: LlamaForCausalLM) -> None:
+    on_gpu = LlamaForCausalLM(model.config)
+    on_gpu.load_state_dict(model.state_dict())
+    on_gpu.to("cuda").eval()
+    replies = Sampler(on_gpu).sample(PROMPTS, SEEDS, Sampling(0.7, max_tokens=40), Ends(model.vocab_size, range(30)))
+    prompts = [prompt for prompt, own in zip(PROMPTS, SEEDS, strict=True) for _ in own]
+    scores = token_logprobs(on_gpu, prompts, [r.token_ids.tolist() for r in flat(replies)], temperature=0.7)
+    assert max(np.abs(a - r.logprobs).max() for a, r in zip(scores, flat(replies), strict=True)) < 1e-4
