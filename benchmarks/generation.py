@@ -11,12 +11,17 @@ Our side returns log-probabilities and draws every row from its own seed; `gener
 median of paired runs that alternate. Wall time is not used: the machine may be shared.
 
 What stands between us and the floor. The matrix products of 1.1 M parameters need 2.2 MFLOP per token: about 42k tokens
-per CPU second at 90 GFLOP/s. Measured with --profile (loaded 2-core machine, equal lengths, 14 ms per step): attention
-40-48 % (it reads 42 MB of keys and values per step, at 64 tokens of context, with a kernel made for long queries), matrix
-products 25-27 %, all else (norms, rotary embedding, activations, cache writes, drawing) 25-36 %. Of a step, 1.6 ms or 11 % is
-Python and dispatch: what a single row costs. On Countdown's short rows: matrix products 27-39 %, attention 20-35 %, the
-rest 37-41 %, and half of the work goes to prompts, whose tokens are not counted. What would help most is fewer bytes of
-keys and values (fewer key-value heads, bfloat16) and fused kernels; neither is done here.
+per CPU second at 90 GFLOP/s. Measured with --profile on a loaded 2-core machine, two runs:
+
+                           equal lengths   Countdown's lengths
+    attention                  40-48 %          20-35 %         reads up to 42 MB of keys and values per step, with a
+                                                                kernel made for long queries
+    matrix products            25-27 %          27-39 %
+    all other operations       25-36 %          37-41 %         norms, rotary embedding, activations, cache, drawing
+
+Of a step's 14 ms at equal lengths, 1.6 ms (11 %) is Python and dispatch: what a single row costs. On Countdown's lengths
+half of the work goes to prompts, whose tokens are not counted. What would help most is fewer bytes of keys and values
+(fewer key-value heads, bfloat16) and fused kernels; neither is done here.
 """
 
 from __future__ import annotations
