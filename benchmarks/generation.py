@@ -19,7 +19,7 @@ per CPU second at 90 GFLOP/s. Measured with --profile on a loaded 2-core machine
     matrix products            25-27 %          27-39 %
     all other operations       25-36 %          37-41 %         norms, rotary embedding, activations, cache, drawing
 
-Of a step's 14 ms at equal lengths, 1.6 ms (11 %) is Python and dispatch: what a single row costs. On Countdown's lengths
+Of a step's 14 ms at equal lengths, 1.6 ms (11 %) is Python and dispatch: what a single row costs. On Countdown's side
 half of the work goes to prompts, whose tokens are not counted. What would help most is fewer bytes of keys and values
 (fewer key-value heads, bfloat16) and fused kernels; neither is done here.
 """
