@@ -100,10 +100,10 @@ def new(
         raise UsageError(f"cannot write in {out}: {error.strerror}\n  choose another folder with --out") from None
     screen.show(f"{game}\n{recipe}")
     steps = [
-        (f"selfplay games check {game}", "does it keep the rules of games"),
-        (f"selfplay play {game}", "one match of its bots"),
-        (f"selfplay tiny make --with {game} --out {model}", "a model that knows its formats"),
-        (f"selfplay league {recipe}", "let the model get better at it"),
+        (f"selfplay games check {game}", "find mistakes"),
+        (f"selfplay play {game}", "watch a match"),
+        (f"selfplay tiny make --with {game} --out {model}", "make a model"),
+        (f"selfplay league {recipe}", "let it learn"),
     ]
     width = max(len(step) for step, _ in steps)
     screen.say("what next\n" + "\n".join(f"  {step.ljust(width)}   {why}" for step, why in steps))

@@ -25,7 +25,7 @@ app = new_app()
     more="Ctrl-C once saves and prints how to resume; twice stops at once, and can be resumed too.",
 )
 def league(
-    recipe: Annotated[Path | None, typer.Argument(metavar="[RECIPE]", help="A TOML file.")] = None,
+    recipe: Annotated[Path | None, typer.Argument(metavar="RECIPE", help="A TOML file.")] = None,
     settings: Settings = None,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and a plan.")] = False,

@@ -18,10 +18,10 @@ app = new_app()
     app,
     examples=(
         "selfplay play hidden_number --seat guesser=human",
-        "selfplay play countdown --seat solver=tiny:countdown --seat proposer=random --set attempts=2",
+        "selfplay play countdown --seat solver=tiny:countdown --set attempts=2",
     ),
-    more="PLAYER: human, random, scripted:NAME, tiny:FAMILY, hf:PATH_OR_ID, RUN@best, RUN@last, RUN@gen-7.\n"
-    "`selfplay games show GAME` lists seats, settings and bots. The same seed gives the same match.",
+    more="PLAYER: human, random, scripted:NAME, tiny:FAMILY, hf:PATH_OR_ID, RUN@best, RUN@last, RUN@gen-7. "
+    "`selfplay games show GAME` lists seats, settings and bots.",
 )
 def play(
     game: Annotated[str, typer.Argument(metavar="GAME", help="Game id or path/to/file.py:Class.")],

@@ -20,6 +20,7 @@ from selfplay.watch.words import inert
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 _state = {"quiet": False, "verbose": False}
 PIPE_WIDTH = 160
@@ -69,7 +70,9 @@ def json(value: Json) -> None:
 def say(text: str, style: str = "dim") -> None:
     """A remark on stderr; not with `-q`."""
     if not quiet():
-        _console(True).print(text, style=style, soft_wrap=True)
+        from rich.text import Text
+
+        _remark(Text(text, style))
 
 
 def error(text: str) -> None:
@@ -78,7 +81,12 @@ def error(text: str) -> None:
 
     message = Text("error: ", style="bold red")
     message.append(inert(text), style="default not bold")
-    _console(True).print(message, soft_wrap=True)
+    _remark(message)
+
+
+def _remark(text: Text) -> None:
+    console = _console(True)
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> Table:

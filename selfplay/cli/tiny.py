@@ -42,8 +42,9 @@ def make(
     from selfplay.games import make_game
     from selfplay.run.tiny import make_family
 
-    rules = [make_game(game) for game in games or ["countdown"]]
-    title = name or rules[0].name().lower()
+    specs = games or ["countdown"]
+    rules = [make_game(spec) for spec in specs]
+    title = name or Path(specs[0].partition(":")[0]).stem
     folder = out or Path(f"tiny-{title}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not empty\n  give another --out, or delete it")
@@ -53,7 +54,7 @@ def make(
         screen.json({"folder": str(folder), "card": card})
     else:
         _print_card(card, folder)
-        screen.say(f"play with it: selfplay play {(games or ['countdown'])[0]} --seat ROLE=tiny:{folder}")
+        screen.say(f"play with it: selfplay play {specs[0]} --seat ROLE=tiny:{folder}")
 
 
 @command(app, "show", examples=("selfplay tiny show countdown", "selfplay tiny show tiny-my_game --json"))

@@ -17,7 +17,7 @@ app = new_app()
 
 @command(app, examples=("selfplay watch", "selfplay watch 3f2a"))
 def watch(
-    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Id, name, path, or `last`.")] = "last",
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id, name, path, or `last`.")] = "last",
     root: Root = Path("runs"),
 ) -> None:
     """Watch a run in the terminal, while it goes on or afterwards; reads the run folder and nothing else.

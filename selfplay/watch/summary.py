@@ -246,10 +246,10 @@ def _next(run: Run, examined: bool) -> Text:
     text = Text(f"everything is in {run.path}\n").append("what next\n", "bold")
     steps = [
         (f"selfplay watch {id}", "the curves again"),
-        (f"selfplay show {id}", "the last match, move by move"),
+        (f"selfplay show {id}/last", "the last match, move by move"),
         (f"selfplay export {id} --to parquet", "every move as a table for `datasets`"),
     ]
-    if any(event["name"] == "best" for event in run.snapshots):
+    if run.snapshots:
         steps.append((f"selfplay snapshot export {id}@best DIR", "the model as a Hugging Face folder"))
         if examined:
             steps.append((f"selfplay eval {id}@best --game {game}", "a longer exam"))

@@ -12,6 +12,7 @@ from itertools import groupby
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from selfplay.errors import UnknownName
@@ -170,12 +171,12 @@ def _ending(record: MatchRecord) -> Text:
 
 
 def _block(head: str, text: str, style: str) -> RenderableType:
-    """`text` with `head` before its first line and an indent before the others."""
-    first, *rest = inert(text).split("\n")
-    lines = Text(head, "dim").append(first, style)
-    for line in rest:
-        lines.append("\n" + " " * len(head)).append(line, style)
-    return lines
+    """`text` with `head` before its first line and an indent before the others, also where a line is folded."""
+    grid = Table.grid()
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(head, "dim"), Text(inert(text), style))
+    return grid
 
 
 def _json(value: Json, width: int) -> str:
