@@ -359,7 +359,7 @@ def learner_settings(recipe: Recipe, cast: Cast) -> LearnerSettings:
         kl={role: recipe.role(role).kl for role in learning if recipe.role(role).kl > 0},
         temperature=recipe.sampling_of(learning[0]).temperature,
         micro_tokens=section.micro_tokens,
-        warmup_updates=section.warmup_updates,
+        warmup_updates=min(section.warmup_updates, recipe.schedule.generations // 2),  # short runs have room for both
         total_updates=recipe.schedule.generations,
         schedule=section.schedule,  # type: ignore[arg-type]
         bf16=cast.policy.model.dtype != _float32() and cast.policy.model.device.type != "cpu",

@@ -135,6 +135,7 @@ class LearningSection(Section):
     micro_tokens: PositiveInt = 16384
     """Tokens (padding included) in one forward pass."""
     warmup_updates: NonNegativeInt = 0
+    """Updates until the full learning rate; at most half of the run."""
     schedule: Literal["constant", "linear"] = "constant"
     """Learning rate after the warm-up, over the run's generations."""
 
