@@ -60,11 +60,12 @@ def kl_of(row: Row, settings: LearnerSettings) -> float:
 def split_by_size(rows: Sequence[Row], tokens: int) -> list[list[Row]]:
     """Runs of rows of similar length, each at most `tokens` when padded (a longer row is alone)."""
     parts: list[list[Row]] = []
-    width_p = width_c = 0
-    for row in sorted(rows, key=lambda r: (len(r.prompt_ids) + len(r.completion_ids), len(r.prompt_ids))):
-        width_p, width_c = max(width_p, len(row.prompt_ids)), max(width_c, len(row.completion_ids))
-        if not parts or (width_p + width_c) * (len(parts[-1]) + 1) > tokens:
+    for row in sorted(rows, key=_length):  # the row at hand is the longest so far
+        if not parts or _length(row) * (len(parts[-1]) + 1) > tokens:
             parts.append([])
-            width_p, width_c = len(row.prompt_ids), len(row.completion_ids)
         parts[-1].append(row)
     return parts
+
+
+def _length(row: Row) -> int:
+    return len(row.prompt_ids) + len(row.completion_ids)

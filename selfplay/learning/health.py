@@ -79,7 +79,7 @@ def _proposals(records: Sequence[MatchRecord]) -> list[str]:
 
 
 def _has_own_repr(value: object) -> bool:
-    return value is not None and type(value).__repr__ is not object.__repr__  # type: ignore[comparison-overlap]
+    return value is not None and type(value).__repr__ is not object.__repr__
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -165,7 +165,7 @@ class Learner(Protocol):
         """Write model, optimiser, schedule and update count: all that a bit-identical continuation needs."""
 
     def load(self, folder: Path) -> None:
-        """Take over what `save` wrote; before `train`.
+        """Take over what `save` wrote; before `train`, or in `on_update` to roll back.
 
         Raises:
             RunError: the folder does not hold a learner of this shape.

@@ -1,8 +1,8 @@
 """The plain learner: policy gradient on accelerate in one readable page.
 
-It is the oracle for `policy_gradient`, shares no loss code with it, and lays rows out differently (padding at the end
-only). Formulas as in TRL 1.16 (`GRPOTrainer._compute_loss`), token level; see `learner.Loss` for the papers. The KL
-term is k3 times the ratio, whose gradient is that of the reverse KL (DeepSeek-V3.2, arXiv 2512.02556).
+It is the oracle for `policy_gradient` and shares no loss code with it. Formulas as in TRL 1.16
+(`GRPOTrainer._compute_loss`), token level; see `learner.Loss` for the papers. The KL term is k3 times the ratio, whose
+gradient is that of the reverse KL (DeepSeek-V3.2, arXiv 2512.02556).
 """
 
 from __future__ import annotations

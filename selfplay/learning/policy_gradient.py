@@ -38,6 +38,8 @@ from selfplay.types import Row
 
 ENDLESS = 2**40
 """Trainer steps; the iterator of batches decides when training is over."""
+FAR = -40.0
+"""Reference log-probability of tokens not learned from: low, so that the KL term is finite where it is masked."""
 
 
 class TrlLearner:
@@ -212,30 +214,33 @@ class _AfterUpdate(TrainerCallback):
 
 
 def _collate(micro: MicroBatch, tokens: int, device: torch.device) -> dict[str, torch.Tensor]:
-    """The tensors TRL's loss reads: prompts padded on the left, completions on the right, both (B, ...)."""
-    rows = micro.rows
-    n = len(rows)
-    prompt, completion = max(len(r.prompt_ids) for r in rows), max(len(r.completion_ids) for r in rows)
-    a: dict[str, NDArray[Any]] = {
-        "prompt_ids": np.zeros((n, prompt), np.int64),
-        "prompt_mask": np.zeros((n, prompt), np.int64),
-        "completion_ids": np.zeros((n, completion), np.int64),
-        "completion_mask": np.zeros((n, completion), np.int64),
-        "tool_mask": np.zeros((n, completion), np.int64),
-        "old_per_token_logps": np.zeros((n, completion), np.float32),
-        "ref_per_token_logps": np.zeros((n, completion), np.float32),
-        "advantages": np.zeros((n, completion), np.float32),
+    """The tensors TRL's loss reads, each (B, ...).
+
+    The shortest prompt's length is cut off every row as "prompt", so nothing is padded on the left; `tool_mask` says
+    what is learned from. Padding on the right needs no attention mask, since a causal model cannot look ahead, and
+    without one attention is faster.
+    """
+    start = min(len(row.prompt_ids) for row in micro.rows)
+    shape = len(micro.rows), max(len(row.prompt_ids) + len(row.completion_ids) for row in micro.rows)
+    ids, learned = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    old, advantages, ref = (np.full(shape, fill, np.float32) for fill in (0.0, 0.0, FAR))
+    for i, row in enumerate(micro.rows):
+        begin, end = len(row.prompt_ids), len(row.prompt_ids) + len(row.completion_ids)
+        ids[i, :begin], ids[i, begin:end], learned[i, begin:end] = row.prompt_ids, row.completion_ids, row.mask
+        old[i, begin:end], advantages[i, begin:end] = row.logprobs, row.advantages
+        if micro.kl > 0 and row.ref_logprobs is not None:
+            ref[i, begin:end] = np.where(row.mask, row.ref_logprobs, FAR)
+    arrays: dict[str, NDArray[Any]] = {
+        "prompt_ids": ids[:, :start],
+        "prompt_mask": np.ones_like(ids[:, :start]),
+        "completion_ids": ids[:, start:],
+        "completion_mask": np.ones_like(ids[:, start:]),
+        "tool_mask": learned[:, start:],
+        "old_per_token_logps": old[:, start:],
+        "ref_per_token_logps": ref[:, start:],
+        "advantages": advantages[:, start:],
     }
-    for i, row in enumerate(rows):
-        start, length = prompt - len(row.prompt_ids), len(row.completion_ids)
-        a["prompt_ids"][i, start:], a["prompt_mask"][i, start:] = row.prompt_ids, 1
-        a["completion_ids"][i, :length], a["completion_mask"][i, :length] = row.completion_ids, 1
-        a["tool_mask"][i, :length] = row.mask
-        a["old_per_token_logps"][i, :length] = row.logprobs
-        a["advantages"][i, :length] = row.advantages
-        if micro.kl > 0:
-            a["ref_per_token_logps"][i, :length] = row.ref_logprobs
-    batch = {name: torch.from_numpy(array).to(device) for name, array in a.items()}
+    batch = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
     batch["num_items_in_batch"] = torch.tensor(float(tokens), device=device)
     return batch
 

@@ -155,6 +155,26 @@ def test_training_can_go_on_in_several_calls(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_checkpoint_can_be_taken_up_between_two_updates(kind: str, tmp_path: Path) -> None:
+    """Rolling back while training goes on ends where a run that never went astray ends."""
+    good, bad = [off_policy_rows(0), off_policy_rows(1)], off_policy_rows(2)
+    straight, _, _ = learn(kind, good)
+    model = worlds.model(0)
+    learner = make_learner(model, worlds.tokenizer(), settings(kind))
+    updates: list[int] = []
+
+    def on_update(stats: UpdateStats) -> None:
+        updates.append(stats.update)
+        if len(updates) == 1:
+            learner.save(tmp_path)
+        if len(updates) == 2:
+            learner.load(tmp_path)
+
+    learner.train(iter([good[0], bad, good[1]]), on_update)
+    assert updates == [1, 2, 2] and np.array_equal(weights(straight), weights(model))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_next_batch_is_pulled_only_after_the_update(kind: str) -> None:
     model = worlds.model(0)
     learner = make_learner(model, worlds.tokenizer(), settings(kind))
@@ -301,7 +321,7 @@ def test_micro_batches_are_pure_and_within_budget() -> None:
     assert sorted(id(r) for m in micros for r in m.rows) == sorted(map(id, made))
     for micro in micros:
         assert len({(r.role, r.tag) for r in micro.rows}) == 1
-        width = max(len(r.prompt_ids) for r in micro.rows) + max(len(r.completion_ids) for r in micro.rows)
+        width = max(len(r.prompt_ids) + len(r.completion_ids) for r in micro.rows)
         assert width * len(micro.rows) <= 150
     assert {m.kind: m.kl for m in micros} == {"proposer": 0.5, "solver": 0.0, "solver/revise": 0.02}
 
