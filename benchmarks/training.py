@@ -106,21 +106,21 @@ class BareLoop:
             self.model.parameters(), lr=SETTINGS.lr, betas=SETTINGS.betas, weight_decay=0.0, fused=True
         )
         self.batches = [self._tensors(micro.rows) for micro in micro_batches(rows, SETTINGS)]
-        self.tokens = sum(int(batch[2].sum()) for batch in self.batches)
+        self.tokens = sum(int(picked.sum()) for _, picked, _, _ in self.batches)
 
     def _tensors(self, rows: Sequence[Row]) -> tuple[torch.Tensor, ...]:
         width = max(len(r.prompt_ids) + len(r.completion_ids) for r in rows)
         ids = torch.zeros((len(rows), width), dtype=torch.long)
-        mask, old, advantages = (torch.zeros((len(rows), width)) for _ in range(3))
+        picked, old, advantages = (torch.zeros((len(rows), width)) for _ in range(3))
         for i, row in enumerate(rows):
             a, b = len(row.prompt_ids), len(row.prompt_ids) + len(row.completion_ids)
             ids[i, :b] = torch.from_numpy(np.concatenate([row.prompt_ids, row.completion_ids]))
-            mask[i, a:b] = 1
+            picked[i, a:b] = 1
             old[i, a:b], advantages[i, a:b] = torch.from_numpy(row.logprobs), torch.from_numpy(row.advantages)
-        return ids, mask[:, 1:].bool(), mask[:, 1:], old[:, 1:], advantages[:, 1:]
+        return ids, picked[:, 1:].bool(), old[:, 1:], advantages[:, 1:]
 
     def update(self) -> None:
-        for ids, picked, _, old, advantages in self.batches:
+        for ids, picked, old, advantages in self.batches:
             logits = self.model(input_ids=ids[:, :-1], use_cache=False).logits[picked]
             logprobs = torch.log_softmax(logits, -1).gather(-1, ids[:, 1:][picked][:, None])[:, 0]
             ratio = torch.exp(logprobs - old[picked])
