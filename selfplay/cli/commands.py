@@ -22,7 +22,7 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be given several times.")
 ]
 _Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only what was asked for, and errors.")]
-_Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens; show where errors come from.")]
+_Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show where errors come from, and what libraries log.")]
 
 
 def new_app(help: str | None = None, **settings: Any) -> typer.Typer:

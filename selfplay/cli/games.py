@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import textwrap
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from selfplay.cli import screen
-from selfplay.cli.commands import JsonFlag, command, new_app
+from selfplay.cli.commands import JsonFlag, Settings, command, new_app, settings_from
+from selfplay.cli.description import about, describe
 from selfplay.errors import UsageError
-from selfplay.game import FoulPolicy, Game
 from selfplay.games import find_game, list_games, make_game, scaffold
-from selfplay.types import Json
+from selfplay.watch.words import inert
+
+if TYPE_CHECKING:
+    from selfplay.check import Report
 
 app = new_app("List games, show one, start a new one, check one.")
 
@@ -43,7 +42,7 @@ def list_(json: JsonFlag = False) -> None:
 
     These are the built-in ones and those of installed packages.
     """
-    rows = [{"id": name, "where": where, "about": _about(find_game(name))} for name, where in list_games().items()]
+    rows = [{"id": name, "where": where, "about": about(find_game(name))} for name, where in list_games().items()]
     if json:
         screen.json(rows)
     else:
@@ -109,66 +108,48 @@ def new(
     screen.say("what next\n" + "\n".join(f"  {step.ljust(width)}   {why}" for step, why in steps))
 
 
-def describe(game: Game) -> dict[str, Json]:
-    """Everything about a game that a player or recipe wants to know, as plain values."""
-    exam = game.exam()
-    return {
-        "id": game.name(),
-        "about": _about(type(game)),
-        "roles": {
-            name: {
-                "seats": list(role.seats),
-                "instructions": role.instructions,
-                "foul": _foul(role.foul),
-                "max_tokens": role.max_tokens,
-            }
-            for name, role in game.roles.items()
-        },
-        "settings": {
-            name: {"type": _type(hint), "default": game.settings()[name], "about": _meaning(type(game), name)}
-            for name, hint in game.setting_types().items()
-        },
-        "bots": sorted(game.bots),
-        "demos": _has_demos(game),
-        "exam": exam and {"role": exam.role, "levels": {level: len(tasks) for level, tasks in exam.levels.items()}},
-        "zero_sum": game.zero_sum,
-        "result_range": list(game.result_range),
-    }
+@command(
+    app,
+    "check",
+    examples=("selfplay games check my_game.py", "selfplay games check countdown --seeds 100 --json"),
+    more="Before a game is worth training on, it should pass; `selfplay.check_game` does the same in a test.",
+)
+def check(
+    game: GameName,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="Matches are played with N seeds.")] = 20,
+    settings: Settings = None,
+    json: JsonFlag = False,
+) -> None:
+    """Find mistakes in a game; exit code 1 if there are any.
+
+    Plays it with bots and with nonsense, in every order of replies, and names the seed and the move of what is wrong:
+    chance outside match.rng, leaked secrets, forgotten or unbounded rewards, matches that never end.
+    """
+    from selfplay.check import check_game
+
+    rules = make_game(game, settings_from(settings))
+    with screen.waiting("playing", unless=json):
+        report = check_game(rules, seeds)
+    if json:
+        screen.json(report.as_json())
+    else:
+        _print_report(report)
+    raise typer.Exit(0 if report.ok else 1)
 
 
-def _about(game: type[Game]) -> str:
-    text = game.__doc__ if game.__doc__ != Game.__doc__ else None
-    module = inspect.getmodule(game)
-    return ((text or (module and module.__doc__) or "").strip().splitlines() or [""])[0]
+def _print_report(report: Report) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
 
-
-def _foul(policy: FoulPolicy) -> str:
-    cost = "masked" if policy.reward is None else f"{policy.reward:g}"
-    return f"{cost} after {policy.retries} more tries" if policy.retries else cost
-
-
-def _type(hint: Any) -> str:
-    is_plain = isinstance(hint, type) and not hasattr(hint, "__args__")
-    return hint.__name__ if is_plain else str(hint).replace("typing.", "")
-
-
-def _has_demos(game: Game) -> bool:
-    from random import Random
-
-    return next(iter(game.demos(Random(0))), None) is not None
-
-
-def _meaning(game: type[Game], name: str) -> str:
-    """The docstring below a setting, if there is one."""
-    for owner in game.__mro__:
-        if name not in inspect.get_annotations(owner):
-            continue
-        try:
-            (body,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
-        except (OSError, SyntaxError, ValueError):
-            return ""
-        for line, below in pairwise(getattr(body, "body", ())):
-            is_it = isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.target.id == name
-            if is_it and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-                return " ".join(str(below.value.value).split())
-    return ""
+    for finding in report.findings:
+        where = [] if finding.seed is None else [f"seed {finding.seed}"]
+        where += [f"move {finding.move}"] if finding.move else []
+        where += [f"seen {finding.times} times"] if finding.times > 1 else []
+        screen.show(Text.assemble((f"{finding.check}  ", "bold red"), (", ".join(where), "dim")))
+        screen.show(Padding(Text(inert(f"{finding.text}\nfix: {finding.fix}")), (0, 0, 1, 2), expand=False))
+    for note in report.notes:
+        screen.say(f"note: {note}")
+    count = len(report.findings)
+    verdict = "no mistakes found" if report.ok else f"{count} mistake{'s' if count > 1 else ''} found"
+    tried = f"in {report.matches:,} matches with {report.seeds} seeds, {report.moves:,} moves"
+    screen.show(f"{report.game}: {verdict} {tried}", style="bold green" if report.ok else "bold red")

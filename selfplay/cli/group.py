@@ -48,9 +48,7 @@ app = new_app(cls=Commands)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from selfplay import __version__
-
-        typer.echo(__version__)
+        typer.echo(import_module("selfplay").__version__)
         raise typer.Exit
 
 

@@ -15,6 +15,7 @@ from selfplay.games import find_game
 from selfplay.record import open_run
 from selfplay.replay import first_difference
 from selfplay.replay import replay as play_again
+from selfplay.watch.words import inert
 
 app = new_app()
 
@@ -45,5 +46,5 @@ def replay(
     elif found is None:
         screen.show(f"{id}: the same, {len(record.moves)} moves and {len(record.facts)} facts")
     else:
-        screen.show(screen.inert(f"{id} differs: {found.text}"))
+        screen.show(inert(f"{id} differs: {found.text}"))
     raise typer.Exit(0 if found is None else 1)

@@ -27,11 +27,10 @@ PIPE_WIDTH = 160
 
 
 def configure(*, quiet: bool, verbose: bool) -> None:
-    """Settings of this process: `quiet` silences `say`, `verbose` shows the package's log."""
+    """Settings of this process: `quiet` silences `say`, `verbose` shows what libraries log."""
     _state.update(quiet=quiet, verbose=verbose)
     if verbose:
-        logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-        logging.getLogger("selfplay").setLevel(logging.DEBUG)
+        logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
 
 
 def verbose() -> bool:
