@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 from selfplay.errors import SelfplayError
 
+STOPPED = 130
+"""Exit code after Ctrl-C."""
 _UNEXPECTED = """
 This should not happen. Please report it to the authors of selfplay, with the lines above and the output of
 `selfplay doctor --json`. Whatever a run had finished is safe in its folder.
@@ -33,6 +35,8 @@ def run(args: Sequence[str]) -> int:
     try:
         app(list(args), prog_name="selfplay")
     except SystemExit as done:
+        if done.code == STOPPED:
+            print("\nstopped", file=sys.stderr)
         return done.code if isinstance(done.code, int) else 1
     except SelfplayError as error:
         _explain(error)

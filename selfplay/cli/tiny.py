@@ -90,7 +90,7 @@ def _print_card(card: dict[str, Any], folder: Path) -> None:
 
 def _flat(value: Any) -> str:
     if isinstance(value, dict):
-        return "  ".join(f"{key} {_flat(inner)}" for key, inner in value.items())
+        return "  ".join(f"{key}: {_flat(inner)}" for key, inner in value.items())
     if isinstance(value, list):
         return ", ".join(map(_flat, value))
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -109,3 +109,18 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path: Path, tiny_model: Path) -
     closed = sum(1 for _ in stopped.events("generation_closed"))
     assert run("show", "last", "--root", root, "--json").returncode == 0
     assert closed == len(stopped.generations) and closed < 500
+
+
+def test_ctrl_c_while_a_person_thinks(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "play", "hidden_number", "--seat", "guesser=human"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    seen = ""
+    while "guesser> " not in seen:
+        seen += process.stdout.read(1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "\nstopped\n")
