@@ -57,4 +57,7 @@ def _explain(error: SelfplayError) -> None:
         import traceback
 
         traceback.print_exc()
-    screen.error(str(error))
+    if error.exit_code == STOPPED:
+        screen.notice(str(error))
+    else:
+        screen.error(str(error))

@@ -74,13 +74,18 @@ def say(text: str, style: str = "dim") -> None:
         _remark(Text(text, style))
 
 
+def notice(text: str) -> None:
+    """A message on stderr that `-q` does not silence."""
+    from rich.text import Text
+
+    _remark(Text(inert(text)))
+
+
 def error(text: str) -> None:
     """An error message on stderr."""
     from rich.text import Text
 
-    message = Text("error: ", style="bold red")
-    message.append(inert(text), style="default not bold")
-    _remark(message)
+    _remark(Text.assemble(("error: ", "bold red"), inert(text)))
 
 
 def _remark(text: Text) -> None:
