@@ -4,7 +4,7 @@ A repeating timer (SIGALRM) looks at a deadline that is set just before a game's
 after, so the price per step is two attribute writes instead of two system calls. The handler runs between bytecodes: it
 ends ``while True``, not one endless call into C, and not a script that catches `BaseException` for ever. Signals reach
 the main thread only; on other threads, and where the program already uses SIGALRM, there is no alarm and `active` says
-so.
+so. Alarms may be nested; the innermost watches.
 """
 
 from __future__ import annotations
@@ -37,18 +37,21 @@ class Alarm:
         self._before: Any = None
 
     def __enter__(self) -> Alarm:
-        free = (signal.SIG_DFL, signal.SIG_IGN, None)
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) in free:
-            self._before = signal.signal(signal.SIGALRM, self._tick)
-            signal.setitimer(signal.ITIMER_REAL, TICK_S, TICK_S)
-            self.active = True
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.getsignal(signal.SIGALRM)
+            free = self._before in (signal.SIG_DFL, signal.SIG_IGN, None)
+            if free or _is_ours(self._before):
+                signal.signal(signal.SIGALRM, self._tick)
+                signal.setitimer(signal.ITIMER_REAL, TICK_S, TICK_S)
+                self.active = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.active:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            if not _is_ours(self._before):
+                signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self._before or signal.SIG_DFL)
             self.active = False
 
@@ -72,3 +75,7 @@ class Alarm:
             return
         if frame is None or frame.f_code is not Alarm.guard.__code__:  # else `guard` is on its way out already
             raise _Expired
+
+
+def _is_ours(handler: object) -> bool:
+    return isinstance(getattr(handler, "__self__", None), Alarm)

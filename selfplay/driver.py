@@ -39,7 +39,8 @@ from selfplay.types import (
     plain,
 )
 
-_ENGINE = os.path.dirname(__file__)
+_HERE = os.path.dirname(__file__)
+_ENGINE = (_HERE, os.path.join(_HERE, "check"))
 
 OnMove = Callable[[Pairing, Move], None]
 
@@ -170,9 +171,15 @@ class Driver:
         self._config: dict[str, Json] = {}
         try:
             self._config = game.settings()  # before `play` can touch them
-            self._start(Branch((), self._game.play(self._match), pairing.seed))
+            self._match._branch = Branch((), self._game.play(self._match), pairing.seed)
+            self._start(self._match._branch)
         except Exception as error:
-            self._finish(Ending.ERROR, error=_describe(error))
+            self._finish(Ending.ERROR, error=describe(error))
+
+    @property
+    def here(self) -> Path:
+        """The path of the step that the script prepares, or prepared last."""
+        return self._match._branch.here
 
     def advance(self) -> list[Ask]:
         """Run until every branch waits for a reply or the match has ended; returns the asks that are new."""
@@ -210,7 +217,7 @@ class Driver:
         except KeyboardInterrupt:
             raise
         except GameHung as error:
-            self._finish(Ending.ERROR, error=_describe(error))
+            self._finish(Ending.ERROR, error=describe(error))
         except BaseException as error:  # SystemExit and the like too: the game's own failure becomes a record
             self._ended(branch, _Raise(error))
         else:
@@ -218,7 +225,7 @@ class Driver:
             self._steps += 1
             if self._steps > self._limits.steps and self.record is None:
                 endless = GameEndless(f"took more than {self._limits.steps} steps without ending")
-                self._finish(Ending.ERROR, error=_describe(endless))
+                self._finish(Ending.ERROR, error=describe(endless))
 
     def _take(self, branch: Branch, step: object, asks: list[Ask]) -> None:
         if type(step) is Ask:
@@ -286,7 +293,7 @@ class Driver:
                 raise UnknownName("tool", call.tool, self._tools)
             result = plain(result, "its result")
         except Exception as error:  # a tool is an outside service: its failure ends the match, not the run
-            self._finish(Ending.ERROR, error=f"tool {call.tool} failed: {_describe(error)}")
+            self._finish(Ending.ERROR, error=f"tool {call.tool} failed: {describe(error)}")
             return
         self._match._facts.append(Fact(call.path, "call", {"tool": call.tool, "args": call.args, "result": result}))
         self._ready.append((branch, plain(result, "its result")))
@@ -306,6 +313,8 @@ class Driver:
     def _ended(self, branch: Branch, outcome: Any) -> None:
         """A branch is over, with what it returned, what it raised (`_Raise`) or a foul (`Forfeit`)."""
         join = branch.join
+        if type(outcome) is not Forfeit:
+            self._open.pop(branch, None)
         if join is not None:
             join.results[branch.index] = outcome
             join.left -= 1
@@ -314,7 +323,7 @@ class Driver:
         elif type(outcome) is Forfeit:
             self._finish(Ending.FOUL, forfeit=outcome.move.seat)
         elif type(outcome) is _Raise:
-            self._finish(Ending.ERROR, error=_describe(outcome.error))
+            self._finish(Ending.ERROR, error=describe(outcome.error))
         else:
             self._finish(Ending.OK)
 
@@ -370,7 +379,7 @@ def _verdict(check: Check, alarm: Alarm) -> Verdict:
         if score is None:
             raise GameError("the checker returned None; a Verdict, bool or score in [0, 1] was expected")
     except Exception as error:  # could not tell is never wrong
-        return Verdict(Outcome.NO_VERDICT, status="CRASH", detail=_describe(error))
+        return Verdict(Outcome.NO_VERDICT, status="CRASH", detail=describe(error))
     return Verdict(Outcome.PASS if score >= 1.0 else Outcome.FAIL, score=score)
 
 
@@ -384,10 +393,10 @@ def _close(coroutine: Coroutine[Any, Any, Any], alarm: Alarm) -> None:
         pass
 
 
-def _describe(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """Type, text, and where: the line of the script and the innermost line, the same on every machine."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if os.path.dirname(f.filename) != _ENGINE] or frames
+    ours = [f for f in frames if os.path.dirname(f.filename) not in _ENGINE] or frames
     lines = dict.fromkeys(f"{os.path.basename(f.filename)}:{f.lineno} in {f.name}" for f in (*ours[:1], *ours[-1:]))
     where = f" ({' > '.join(lines)})" if lines else ""
     return f"{type(error).__name__}: {error}{where}"
