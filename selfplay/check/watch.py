@@ -8,6 +8,7 @@ Not seen: the order of a set of strings, which `PYTHONHASHSEED` decides per proc
 from __future__ import annotations
 
 import datetime
+import gc
 import os
 import random
 import sys
@@ -61,9 +62,12 @@ class Watch:
         self._before: Any = None
         self._numpy: Any = None
         self._began = ""
+        self._collecting = True
 
     def __enter__(self) -> Watch:
         self._before, self._numpy, self._began = sys.getprofile(), _numpy_state(), self._step()
+        self._collecting = gc.isenabled()
+        gc.disable()  # finalisers and hooks of others would run, and be taken for the script
         sys.setprofile(self._event)
         return self
 
@@ -71,6 +75,8 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         sys.setprofile(self._before)
+        if self._collecting:
+            gc.enable()
         if self._numpy != _numpy_state():
             self.offences.append(Offence("numpy.random's global generator", "", self._began))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import json
 import os
 import random
@@ -113,6 +114,25 @@ def test_hidden_chance_clocks_and_environment(use, what: str) -> None:
     finding = findings["chance"]
     assert what in finding.text and (finding.seed, finding.move) == (0, "1")
     assert "numpy" in what or "test_check.py:" in finding.text
+
+
+def test_what_the_garbage_collector_sets_off_is_not_the_games_fault() -> None:
+    def hook(phase, info):
+        time.time()
+
+    class Littering(Good):
+        async def play(self, match):
+            for _ in range(3000):
+                ring = []
+                ring.append(ring)
+            await super().play(match)
+
+    gc.callbacks.append(hook)
+    try:
+        assert found(Littering) == {}
+    finally:
+        gc.callbacks.remove(hook)
+    assert gc.isenabled()
 
 
 def test_global_chance_that_matters_shows_in_every_comparison() -> None:
