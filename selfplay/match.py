@@ -10,9 +10,9 @@ makes siblings and leaves no head, so the next ask to that seat names `after=`. 
 copy of the conversations; afterwards a seat that moved in exactly one branch goes on from there, and one that moved in
 several has no head.
 
-Paths. Asks, tells, checks, calls and gathers are numbered steps; chance and sampling follow from where in the match they
-are. Notes and the like are no steps: they carry the path of the step that comes next, so writing more of them changes
-nothing else.
+Paths. Asks, tells, checks, calls and gathers are numbered steps; chance and sampling follow from where in the match
+they are. Notes and the like are no steps: they carry the path of the step that comes next, so writing more of them
+changes nothing else.
 
 A `gather` ends when all its branches have: only then a foul that ended one of them ends the match, or an exception is
 raised from the `await`. Of several the first branch's counts. So what a match becomes does not depend on which reply

@@ -48,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tiny": BELOW_RUN - {"record"},
     "run": BELOW_RUN,
     "cli": BELOW_RUN | {"run", "watch"},
+    "__main__": {"cli"},
 }
 
 TORCH = {"accelerate", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl"}

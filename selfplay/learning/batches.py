@@ -58,10 +58,22 @@ def kl_of(row: Row, settings: LearnerSettings) -> float:
 
 
 def split_by_size(rows: Sequence[Row], tokens: int) -> list[list[Row]]:
-    """Runs of rows of similar length, each at most `tokens` when padded (a longer row is alone)."""
+    """Runs of rows of similar length, each at most `tokens` when padded (a longer row is alone).
+
+    Rows with the same prompt stand together, since they can share it (`selfplay.learning.packing`).
+    """
+    longest: dict[bytes, int] = {}
+    for row in rows:
+        prompt = row.prompt_ids.tobytes()
+        longest[prompt] = max(longest.get(prompt, 0), _length(row))
+
+    def place(row: Row) -> tuple[int, bytes, int]:
+        prompt = row.prompt_ids.tobytes()
+        return longest[prompt], prompt, _length(row)
+
     parts: list[list[Row]] = []
-    for row in sorted(rows, key=_length):  # the row at hand is the longest so far
-        if not parts or _length(row) * (len(parts[-1]) + 1) > tokens:
+    for row in sorted(rows, key=place):
+        if not parts or place(row)[0] * (len(parts[-1]) + 1) > tokens:  # no row so far is longer than this
             parts.append([])
         parts[-1].append(row)
     return parts

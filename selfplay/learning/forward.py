@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
+from selfplay.learning.packing import shared_prompts
 from selfplay.types import Row
 
 
@@ -28,7 +30,7 @@ class Scores(NamedTuple):
     """(N,) of the whole next-token distribution, in nats, without gradient."""
 
 
-def score(model: torch.nn.Module, rows: Sequence[Row], temperature: float) -> Scores:
+def score(model: PreTrainedModel, rows: Sequence[Row], temperature: float) -> Scores:
     """Run `model` over `rows`."""
     device = next(model.parameters()).device
     first = min(len(row.prompt_ids) for row in rows)
@@ -39,7 +41,8 @@ def score(model: torch.nn.Module, rows: Sequence[Row], temperature: float) -> Sc
         start, end = len(row.prompt_ids), len(row.prompt_ids) + len(row.completion_ids)
         ids[i, :start], ids[i, start:end], sampled[i, start:end] = row.prompt_ids, row.completion_ids, row.mask
     tokens, mask = torch.from_numpy(ids).to(device), torch.from_numpy(sampled[:, first:]).to(device)
-    logits = model(input_ids=tokens[:, :-1], use_cache=False, logits_to_keep=width - first).logits
+    with shared_prompts(model, rows):
+        logits = model(input_ids=tokens[:, :-1], use_cache=False, logits_to_keep=width - first).logits
     logprobs = torch.log_softmax(logits[mask].float() / temperature, dim=-1)
     picked = logprobs.gather(-1, tokens[:, first:][mask].unsqueeze(-1)).squeeze(-1)
     with torch.no_grad():

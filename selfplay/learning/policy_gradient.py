@@ -33,6 +33,7 @@ from selfplay.errors import UsageError
 from selfplay.learning.batches import MicroBatch, learnable_tokens, micro_batches
 from selfplay.learning.learner import LearnerSettings, Loss, UpdateStats
 from selfplay.learning.optimiser import load_learner, make_optimiser, save_learner
+from selfplay.learning.packing import shared_prompts
 from selfplay.learning.tally import Tally
 from selfplay.types import Row
 
@@ -145,7 +146,7 @@ class RowTrainer(GRPOTrainer):
         for micro in micro_batches(self._rows, self.settings):
             self.beta = micro.kl
             batch = _collate(micro, tokens, self.args.device)
-            with self.compute_loss_context_manager():
+            with self.compute_loss_context_manager(), shared_prompts(self.accelerator.unwrap_model(model), micro.rows):
                 loss = self.compute_loss(model, batch)
             self.accelerator.backward(loss)
             total += loss.detach()

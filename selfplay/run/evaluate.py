@@ -1,7 +1,7 @@
 """Exams: fixed held-out tasks, answered greedily.
 
-The one measure in a run that self-play cannot flatter: the tasks never change, are never trained on, and every seat that
-is not examined is a scripted bot.
+The one measure in a run that self-play cannot flatter: the tasks never change, are never trained on, and every seat
+that is not examined is a scripted bot.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -191,10 +191,8 @@ def _end(writer: RunWriter, status: Status, reason: str) -> None:
 
 def _try_end(writer: RunWriter, status: Status, reason: str) -> None:
     """State the end if the disk still lets us; the error that ended the run matters more."""
-    try:
+    with suppress(SelfplayError, OSError):
         _end(writer, status, reason)
-    except (SelfplayError, OSError):
-        pass
 
 
 @contextmanager

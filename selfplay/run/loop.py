@@ -242,7 +242,7 @@ class Loop:
         self._totals.tokens += tokens
 
     def _rows(self, recipe: Recipe, now: _Generation) -> list[Row]:
-        """Credit, then rows of the roles whose turn it is, with reference log-probabilities where a KL term wants them."""
+        """Credit, then rows of the roles whose turn it is, with reference log-probabilities for KL terms."""
         rules = {
             role: CreditRule(section.credit, section.group_by, section.weight)  # type: ignore[arg-type]
             for role, section in ((role, recipe.role(role)) for role in self.game.roles)

@@ -146,17 +146,17 @@ def snapshot_path(spec: str, root: str | Path = "runs") -> Path:
     name, _, which = spec.rpartition("@")
     run = open_run(name, root)
     taken = run.snapshots
+    paths: dict[str, str] = {f"gen-{event['generation']}": event["path"] for event in taken}
     if not taken:
         raise UsageError(f"run {run.path.name} has no snapshot yet")
     if which == "last":
-        return run.path / taken[-1]["path"]
-    if which == "best":
+        which = f"gen-{taken[-1]['generation']}"
+    elif which == "best":
         scored = [event for event in taken if event["score"] is not None] or taken
-        return run.path / max(scored, key=lambda event: (event["score"] or 0.0, event["update"]))["path"]
-    by_name = {f"gen-{event['generation']}": event["path"] for event in taken}
-    if which not in by_name:
-        raise UnknownName(f"snapshot of run {run.path.name}", which, ["best", "last", *by_name])
-    return run.path / by_name[which]
+        which = f"gen-{max(scored, key=lambda e: (e['score'] or 0.0, -e['update']))['generation']}"
+    if which not in paths:
+        raise UnknownName(f"snapshot of run {run.path.name}", which, ["best", "last", *paths])
+    return run.path / paths[which]
 
 
 def need_models(what: str) -> None:

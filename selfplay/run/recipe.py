@@ -69,10 +69,10 @@ class RoleSection(Section):
     """One role: who plays it, and how it learns."""
 
     weights: Literal["shared", "frozen", "fork", "adapter"] = "shared"
-    """``shared``: the learning policy, one model for all shared roles. ``frozen``: the base, never updated. ``fork`` and
-    ``adapter`` are reserved for the next release."""
+    """``shared``: the learning policy, one model for all shared roles. ``frozen``: the base, never updated. ``fork``
+    and ``adapter`` are reserved for the next release."""
     player: str = ""
-    """A fixed player instead of the policy: ``random``, ``scripted:NAME``, ``tiny:FAMILY``, ``hf:PATH``, ``RUN@best``."""
+    """A fixed player instead: ``random``, ``scripted:NAME``, ``tiny:FAMILY``, ``hf:PATH`` or ``RUN@best``."""
     sampling: SamplingSection | None = None
     """Instead of the recipe's ``[sampling]``."""
     credit: str = "group_zscore"
@@ -88,10 +88,10 @@ class RoleSection(Section):
 
 
 class TaskSection(Section):
-    """A source of tasks. Shares need not add up to 1; the rest of the matches get no task and the game makes its own."""
+    """A source of tasks. Shares need not add up to 1; in all other matches the game makes its own task."""
 
     source: str
-    """``pool`` (proposals of earlier generations that were neither always nor never solved) or ``file`` (JSON lines)."""
+    """``pool`` (earlier proposals that were neither always nor never solved) or ``file`` (JSON lines)."""
     share: Share = 1.0
     """Share of a generation's matches that take their task from here."""
     path: str = ""
@@ -169,7 +169,7 @@ class ControllerSection(Section):
     """Changes a setting as the run goes on; the change is logged as an override."""
 
     kind: Literal["schedule", "switch"]
-    """``schedule``: a straight line over generations. ``switch``: when a metric crosses a threshold, with hysteresis."""
+    """``schedule``: a straight line over generations. ``switch``: a metric crosses a threshold, with hysteresis."""
     key: str
     """What to change: ``game.settings.NAME``, ``roles.NAME.weight`` or ``roles.NAME.update_every``."""
     start: float = 0.0

@@ -1,9 +1,9 @@
 """What a killed run in `fast` mode leaves behind, and how the next process uses it.
 
-In `exact` mode a resumed run plays the same batches again, to the same bits, so there is nothing to keep. In `fast` mode
-a second play would differ, and replies may have cost money. So finished matches newer than the last checkpoint move to
-``salvage/`` before the logs are rewound, and every reply is written to ``salvage/replies.jsonl`` as it arrives; both are
-used up when their generation is played again.
+In `exact` mode a resumed run plays the same batches again, to the same bits, so there is nothing to keep. In `fast`
+mode a second play would differ, and replies may have cost money. So finished matches newer than the last checkpoint
+move to ``salvage/`` before the logs are rewound, and every reply is written to ``salvage/replies.jsonl`` as it arrives;
+both are used up when their generation is played again.
 """
 
 from __future__ import annotations

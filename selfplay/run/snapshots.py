@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
-import torch
-
 from selfplay.errors import RunError
 from selfplay.policies.hf import LocalPolicy
 from selfplay.policies.loading import load_hf, save_hf
@@ -67,8 +65,7 @@ class Snapshots:
         if self._best is None:
             raise RunError("health asked for a rollback, but there is no snapshot yet\n  set evaluation.every")
         best = load_hf(self._folder.path / self._best["path"], device="cpu", dtype="float32")
-        with torch.no_grad():
-            self._policy.model.load_state_dict(best.model.state_dict())
+        self._policy.model.load_state_dict(best.model.state_dict())
         self.rollbacks += 1
 
     def restore(self, run: Run) -> dict[str, list[int]]:
@@ -85,7 +82,7 @@ class Snapshots:
         return marks
 
     def prune(self, checkpoints: int) -> None:
-        """Delete all but the last `checkpoints` checkpoints, and all snapshots but the best, the newest and the scheduled.
+        """Delete all checkpoints but the last `checkpoints`, all snapshots but the best, newest and scheduled ones.
 
         Call it right after a checkpoint: until then a resumed run may want what is there.
         """

@@ -90,7 +90,7 @@ def mixed_demos(games: Sequence[Game], seed: int) -> Iterator[Demo]:
 
 
 def score(policy: LocalPolicy, game: Game, seed: int, exam_tasks: int) -> dict[str, Json]:
-    """What a model can do in a game: share of replies that parse, per role, and held-out solve rates if it has an exam."""
+    """What a model can do in a game: share of replies that parse, per role, and held-out solve rates."""
     found: dict[str, Json] = {"parses": parse_rates(policy, game, seed)}
     if game.exam() is not None:
         result = evaluate(Player("tiny", policy), game, tasks=exam_tasks)

@@ -78,7 +78,9 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("model")
     tokenizer = build_tokenizer(["Ask.", "Answer.", "asked"])
-    save_hf(build_model(tokenizer, Shape(hidden=16, layers=2, heads=2, kv_heads=2, intermediate=32), 0), tokenizer, folder)
+    save_hf(
+        build_model(tokenizer, Shape(hidden=16, layers=2, heads=2, kv_heads=2, intermediate=32), 0), tokenizer, folder
+    )
     return folder
 
 

@@ -141,7 +141,9 @@ def test_fast_mode_keeps_finished_matches_and_paid_replies(recipe_file: Path, tm
 
 def test_every_move_masked_is_an_update_without_effect(recipe_file: Path, tmp_path: Path, game_file: Path) -> None:
     masked = tmp_path / "masked.py"
-    masked.write_text(game_file.read_text().replace("answer.reward = ", "answer.mask('no'); _ = ").replace("asked.reward", "_"))
+    masked.write_text(
+        game_file.read_text().replace("answer.reward = ", "answer.mask('no'); _ = ").replace("asked.reward", "_")
+    )
     sets = [f"game.id={masked}:Vowels", "schedule.generations=2"]
     for learner in ("plain", "trl"):
         run = selfplay.league(recipe_file, root=tmp_path / learner, overrides=[*sets, f"learning.learner={learner}"])
@@ -153,7 +155,9 @@ def test_a_game_that_always_fails_stops_the_run(recipe_file: Path, tmp_path: Pat
     broken = tmp_path / "broken.py"
     broken.write_text(game_file.read_text().replace('prompt = "asked"', "prompt = 1 / 0"))
     with pytest.raises(RunError, match="ZeroDivisionError"):
-        selfplay.league(recipe_file, root=tmp_path / "runs", overrides=[f"game.id={broken}:Vowels", "schedule.matches=10"])
+        selfplay.league(
+            recipe_file, root=tmp_path / "runs", overrides=[f"game.id={broken}:Vowels", "schedule.matches=10"]
+        )
     run = selfplay.open_run("last", tmp_path / "runs")
     assert run.status() == "failed"
     assert all(record.error and "ZeroDivisionError" in record.error for record in run.matches())
