@@ -25,7 +25,8 @@ from selfplay.alarm import Alarm
 from selfplay.driver import NOTHING, Driver, Limits, OnMove, Recorded, request_of
 from selfplay.errors import RunError, UnknownName, UsageError
 from selfplay.game import Game
-from selfplay.match import Ask, merged
+from selfplay.match import merged
+from selfplay.steps import Ask
 from selfplay.types import Completion, Inline, Json, MatchRecord, Pairing, Player, Policy, Request, Sampling
 
 Mode = Literal["exact", "fast"]

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 from selfplay.alarm import Alarm
 from selfplay.errors import GameEndless, GameError, GameHung, UnknownName
 from selfplay.game import Game
-from selfplay.match import Ask, Call, Check, Forfeit, Gather, Match, path_of, reply_seed
+from selfplay.match import Match, path_of, reply_seed
 from selfplay.seeds import mix
+from selfplay.steps import Ask, Call, Check, Forfeit, Gather
 from selfplay.types import (
     Completion,
     Ending,

@@ -23,12 +23,13 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Awaitable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from selfplay.errors import GameError, UnknownName
 from selfplay.game import Foul, Game, Role
 from selfplay.seeds import mix
+from selfplay.steps import Ask, Call, Check, Forfeit, Gather
 from selfplay.types import (
     Checker,
     Example,
@@ -52,89 +53,6 @@ T = TypeVar("T")
 
 Seat = Role | str
 """A seat as games name it: a role with one seat, or a seat's name such as ``solver#2``."""
-
-
-class Ask:
-    """Step: get `n` replies from a seat's player. The engine sends back a list of moves, not yet parsed."""
-
-    __slots__ = ("group", "learn", "messages", "n", "parent", "path", "role", "sampling", "seat", "secret", "siblings",
-                 "tag", "told")  # fmt: skip
-
-    def __init__(self, path: Path, role: Role, seat: str, n: int, siblings: bool) -> None:
-        self.path = path
-        self.role = role
-        self.seat = seat
-        self.n = n
-        self.siblings = siblings
-        """Replies are numbered siblings (`n` was given), not the seat's one reply."""
-        self.parent: Move | None = None
-        self.messages: tuple[Message, ...] = ()
-        self.told: tuple[Path, ...] = ()
-        self.sampling: dict[str, Any] = {}
-        self.tag = ""
-        self.group: str | None = None
-        self.learn = True
-        self.secret = False
-
-    def __await__(self) -> Generator[Ask, list[Move], list[Move]]:
-        return (yield self)
-
-
-class Check:
-    """Step: have a checker judge a claim."""
-
-    __slots__ = ("about", "checker", "claim", "path")
-
-    def __init__(self, path: Path, checker: Checker, claim: Any, about: list[Move]) -> None:
-        self.path = path
-        self.checker = checker
-        self.claim = claim
-        self.about = about
-
-    def __await__(self) -> Generator[Check, Verdict, Verdict]:
-        return (yield self)
-
-
-class Call:
-    """Step: use an outside service."""
-
-    __slots__ = ("args", "path", "tool")
-
-    def __init__(self, path: Path, tool: str, args: Json) -> None:
-        self.path = path
-        self.tool = tool
-        self.args = args
-
-    def __await__(self) -> Generator[Call, Json, Json]:
-        return (yield self)
-
-
-class Gather:
-    """Step: run branches in parallel."""
-
-    __slots__ = ("branches", "path")
-
-    def __init__(self, path: Path, branches: tuple[Coroutine[Any, Any, Any], ...]) -> None:
-        self.path = path
-        self.branches = branches
-
-    def __await__(self) -> Generator[Gather, list[Any], list[Any]]:
-        return (yield self)
-
-
-class Forfeit:
-    """Step: the match ends here, in order, because of this foul. Never answered."""
-
-    __slots__ = ("move",)
-
-    def __init__(self, move: Move) -> None:
-        self.move = move
-
-    def __await__(self) -> Generator[Forfeit, None, None]:
-        yield self
-
-
-Step = Ask | Check | Call | Gather | Forfeit
 
 
 class Match:

@@ -19,8 +19,9 @@ from selfplay.arena import Arena
 from selfplay.driver import Driver, Limits, Recorded
 from selfplay.errors import GameError, UnknownName
 from selfplay.game import Game
-from selfplay.match import Ask, path_of
+from selfplay.match import path_of
 from selfplay.record.codec import to_json
+from selfplay.steps import Ask
 from selfplay.types import Completion, Json, MatchRecord, Message, Move, Outcome, Path, Player, Verdict
 
 LIMITS = Limits()

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 BASE = {"errors", "seeds", "types"}
 AUTHOR = BASE | {"game", "match", "rewards"}
 """What the author of a game imports."""
-ENGINE = AUTHOR | {"alarm", "arena", "driver"}
+ENGINE = AUTHOR | {"alarm", "arena", "driver", "steps"}
 """What plays matches."""
 BELOW_RUN = ENGINE | {"check", "envs", "games", "learning", "policies", "record", "replay", "roles", "sandbox", "tiny"}
 
@@ -31,9 +31,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "types": {"errors"},
     "rewards": BASE,
     "game": AUTHOR,
-    "match": AUTHOR | {"driver"},  # for a type
+    "steps": BASE | {"game"},
+    "match": AUTHOR | {"steps", "driver"},  # the driver for a type
     "alarm": BASE,
-    "driver": AUTHOR | {"alarm"},
+    "driver": AUTHOR | {"alarm", "steps"},
     "arena": ENGINE,
     "replay": ENGINE | {"record"},
     "check": ENGINE | {"policies", "record", "replay"},

@@ -12,8 +12,9 @@ from selfplay.check.watch import Offence, Watch
 from selfplay.driver import Driver, Limits, request_of
 from selfplay.errors import UsageError
 from selfplay.game import Game
-from selfplay.match import Ask, merged
+from selfplay.match import merged
 from selfplay.seeds import derive
+from selfplay.steps import Ask
 from selfplay.types import Completion, Json, MatchRecord, Move, Pairing, Sampling, Task
 
 Pick = Callable[[int], int]

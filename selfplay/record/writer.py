@@ -12,15 +12,19 @@ Only what it is given is written; the one thing added is the time of events and 
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from selfplay.errors import RunError
+from selfplay.errors import RunError, UsageError
 from selfplay.record.codec import SCHEMA, dumps
 from selfplay.record.events import Event, Metrics
 from selfplay.record.folder import Checkpoint, RunFolder
+from selfplay.record.index import Index
 from selfplay.record.info import Status, write_atomically
 from selfplay.record.log import JsonlLog, encode
 from selfplay.types import Json, MatchRecord
@@ -38,6 +42,7 @@ class RunWriter:
         self.folder, self._fsync, self._clock = folder, fsync, clock
         self._logs: dict[Path, JsonlLog] = {}
         self._lock = folder.lock()
+        self._index: Index | None = None
 
     def __enter__(self) -> RunWriter:
         self._lock.__enter__()
@@ -47,6 +52,9 @@ class RunWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self._catch_up()
+        if self._index is not None:
+            self._index.close()
         for log in self._logs.values():
             log.close()
         self._logs.clear()
@@ -69,6 +77,7 @@ class RunWriter:
         log = self._logs.pop(self.folder.matches(generation), None)
         if log is not None:
             log.close()
+        self._catch_up()
 
     def live(self, lines: list[dict[str, Json]]) -> None:
         """Replace ``live.jsonl``, the featured match so far (see `selfplay.record.live`); a full disk is ignored."""
@@ -86,6 +95,14 @@ class RunWriter:
         info = self.folder.info()
         info.status, info.ended = status, self._clock()
         self.folder.save_info(info)
+
+    def _catch_up(self) -> None:
+        """Bring the index up to date. It is a cache: where it cannot be written, the run goes on without."""
+        with suppress(sqlite3.Error, OSError, UsageError, RunError):
+            if self._index is None:
+                self._index = Index(self.folder)
+            else:
+                self._index.catch_up()
 
     def _log(self, path: Path) -> JsonlLog:
         log = self._logs.get(path)

@@ -19,6 +19,7 @@ from selfplay.arena import Arena
 from selfplay.errors import RunError
 from selfplay.game import Game
 from selfplay.games import make_game
+from selfplay.learning.average import Average
 from selfplay.learning.credit import CreditCounts, CreditRule, credit
 from selfplay.learning.health import Rule, fall_p, judge
 from selfplay.learning.health import metrics as health_metrics
@@ -121,6 +122,7 @@ class Loop:
         self._rules = [Rule(h.metric, h.kind, h.threshold, h.patience, h.action) for h in recipe.health]  # type: ignore[arg-type]
         self._settings = learner_settings(recipe, self.cast)
         self.learner: Learner = make_learner(self.cast.policy.model, self.cast.policy.tokenizer, self._settings)
+        self._average = Average(self.cast.policy.model, recipe.learning.average)
         self._snapshots = Snapshots(writer, self.cast.policy, recipe.schedule.snapshot_every)
         self._salvage = Salvage(writer.folder)
         self._totals = _Totals()
@@ -154,6 +156,7 @@ class Loop:
         """Take note of an update: new weights, metrics, canary, health, snapshot, checkpoint."""
         now, schedule = self._now, self.recipe.schedule
         self.cast.policy.weights_version = stats.update
+        self._average.update(stats.update)
         last = now.number + 1 == schedule.generations
         every = self.recipe.evaluation.every
         canary: ExamResult | None = None
@@ -164,7 +167,8 @@ class Loop:
         self.next = now.number + 1
         self._act_on_health()
         if canary is None and (last or self._snapshots.due(now.number)):
-            self._snapshots.take(now.number, stats.update, None)
+            with self._average.in_place():
+                self._snapshots.take(now.number, stats.update, None)
         if last or self.next % schedule.checkpoint_every == 0:
             self._checkpoint()
 
@@ -279,10 +283,11 @@ class Loop:
             return None
         policy = self.cast.policy
         player = Player("main", policy, next(iter(self.cast.players.values())).sampling)
-        result = evaluate(player, self.game, tasks=tasks, limits=self.recipe.limits.engine())
-        self._writer.event(events.canary(generation, update, result.levels, result.mean))
-        if self._snapshots.offer(generation, update, result):
-            self._best_marks = result.levels
+        with self._average.in_place():
+            result = evaluate(player, self.game, tasks=tasks, limits=self.recipe.limits.engine())
+            self._writer.event(events.canary(generation, update, result.levels, result.mean))
+            if self._snapshots.offer(generation, update, result):
+                self._best_marks = result.levels
         return result
 
     def _log_metrics(self, stats: UpdateStats, canary: ExamResult | None) -> None:
@@ -313,6 +318,7 @@ class Loop:
                     self._checkpoint()
                     raise HealthStop(f"health: {alarm}, after {self._snapshots.rollbacks} rollbacks already")
                 self._snapshots.roll_back()
+                self._average.reset()
 
     def _checkpoint(self) -> None:
         folder = self._writer.folder
@@ -320,6 +326,7 @@ class Loop:
         if (path / "checkpoint.json").exists():
             return
         self.learner.save(path)
+        self._average.save(path)
         self._writer.checkpoint(path, self.next - 1, self.cast.policy.weights_version)
         self._salvage.forget(self.next - 1)
         self._snapshots.prune(self.recipe.schedule.keep_checkpoints)
@@ -329,6 +336,7 @@ class Loop:
     def restore(self, generation: int, checkpoint: Any) -> None:
         """Go on after closed generation `generation`, whose learner was saved in folder `checkpoint`."""
         self.learner.load(checkpoint)
+        self._average.load(checkpoint)
         self.next = generation + 1
         for line in self._run.metrics():
             self._history.append(flatten(line))

@@ -130,6 +130,8 @@ class LearningSection(Section):
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: NonNegativeFloat = 0.0
     max_grad_norm: NonNegativeFloat = 1.0
+    average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Decay of the running mean of the weights that is examined and kept in snapshots; 0 keeps the weights themselves."""
     epsilon_low: NonNegativeFloat = 0.2
     epsilon_high: NonNegativeFloat = 0.2
     micro_tokens: PositiveInt = 16384

@@ -62,6 +62,7 @@ checkpoint_every = 2
 [learning]
 learner = "plain"
 lr = 1e-3
+average = 0.5
 [evaluation]
 every = 3
 tasks = 3

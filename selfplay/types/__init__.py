@@ -1,0 +1,61 @@
+"""The values that travel between the parts of the framework; everybody may import them, they import nobody.
+
+    Pairing -> Match -> Request -> policy -> Completion -> Move -> MatchRecord -> Row -> learner
+
+Vocabulary: a *match* is one play of a game; a *seat* is a role's slot in it (``solver`` or ``solver#2``); a *move* is
+one reply of one seat; a *turn* is a node of a seat's conversation; a *row* is what the learner takes.
+Array suffixes: ``T`` tokens. Token ids are ``int32``, log-probabilities ``float32`` natural logarithms of the
+distribution that was sampled from (after temperature).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from selfplay.types.matches import Edit, Ending, Example, Fact, MatchRecord, Move, Pairing, Task
+from selfplay.types.rows import Row
+from selfplay.types.talk import (
+    Completion,
+    FinishReason,
+    Inline,
+    Message,
+    Player,
+    Policy,
+    Request,
+    Sampling,
+    Turn,
+)
+from selfplay.types.values import Json, Path, finite, plain
+from selfplay.types.verdicts import Checker, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from selfplay.types.talk import Logprobs as Logprobs
+    from selfplay.types.talk import TokenIds as TokenIds
+
+__all__ = [
+    "Checker",
+    "Completion",
+    "Edit",
+    "Ending",
+    "Example",
+    "Fact",
+    "FinishReason",
+    "Inline",
+    "Json",
+    "MatchRecord",
+    "Message",
+    "Move",
+    "Outcome",
+    "Pairing",
+    "Path",
+    "Player",
+    "Policy",
+    "Request",
+    "Row",
+    "Sampling",
+    "Task",
+    "Turn",
+    "Verdict",
+    "finite",
+    "plain",
+]
