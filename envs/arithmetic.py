@@ -5,13 +5,12 @@
     atom       = number | "(" expression ")"
     number     = 1 .. 9999, no leading zero, no sign
 
-An `Expression` knows its value and which numbers it uses. `random_expression` draws one, `tidy` spells it in one way;
-`reach` finds one for given numbers and target by complete search. There is no division, so values are whole numbers.
+An `Expression` knows its value and which numbers it uses. `random_expression` draws one; `reach` finds one for given
+numbers and target by complete search. There is no division, so every value is a whole number.
 """
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -129,17 +128,6 @@ def random_expression(rng: random.Random, size: int, highest: int, largest: int)
         expression = Expression.parse(text)
         if 0 <= expression.value <= largest:
             return expression
-
-
-def tidy(expression: Expression) -> Expression:
-    """The one spelling of an expression without parentheses: factors, then terms, from large to small, what is added
-    before what is subtracted. Demonstrations in one spelling are learned in half the time."""
-    terms = []
-    for sign, product in re.findall(r"(^|[-+])([0-9*]+)", expression.text):
-        factors = sorted(map(int, product.split("*")), reverse=True)
-        terms.append((sign == "-", -math.prod(factors), "*".join(map(str, factors))))
-    text = "".join(("-" if minus else "+") + product for minus, _, product in sorted(terms))
-    return Expression.parse(text[1:])
 
 
 def reach(numbers: Sequence[int], target: int) -> str | None:

@@ -15,7 +15,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from selfplay.envs.arithmetic import Expression, tidy
+from selfplay.envs.arithmetic import Expression
 from selfplay.envs.puzzles import LARGEST, Puzzle, exam_puzzles, exhaustive_bot, random_bot, random_witness
 from selfplay.errors import UsageError
 from selfplay.game import Demo, Exam, Game
@@ -101,9 +101,9 @@ class Countdown(Game):
         while True:
             size = rng.choice(self.sizes)
             told = rng.random() < 0.8  # so that one tiny model serves both settings of `assign_size`
-            yield self.proposer.demo(wish(size if told else None), tidy(random_witness(rng, size, self.highest)).text)
+            yield self.proposer.demo(wish(size if told else None), random_witness(rng, size, self.highest).text)
             for _ in range(3):  # solving takes more practice than proposing
-                witness = tidy(random_witness(rng, rng.choice(self.sizes), self.highest))
+                witness = random_witness(rng, rng.choice(self.sizes), self.highest)
                 yield self.solver.demo(Puzzle.of(witness).text(), witness.text)
 
     def random_puzzle(self, rng: random.Random, size: int | None = None) -> Puzzle:

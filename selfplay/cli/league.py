@@ -49,17 +49,22 @@ def league(
         raise UsageError("name a recipe, or a run to --resume\n  recipes that come with the project: examples/*/*.toml")
     from selfplay.run import league as run_league
 
-    with ExitStack() as viewers:
+    started: list[Run] = []
+    try:
+        with ExitStack() as viewers:
 
-        def attach(run: Run) -> None:
-            screen.say(f"run {run.info.id} in {run.path}")
-            if not (no_live or json or screen.quiet()):
-                from selfplay.watch.terminal import LiveView
+            def attach(run: Run) -> None:
+                started.append(run)
+                screen.say(f"run {run.info.id} in {run.path}")
+                if not (no_live or json or screen.quiet()):
+                    from selfplay.watch.terminal import LiveView
 
-                viewers.enter_context(LiveView(run, console=screen.out()))
+                    viewers.enter_context(LiveView(run, console=screen.out()))
 
-        run = run_league(recipe, overrides=overrides, root=root, name=name, resume=resume, on_start=attach)
-    _finish(run, json)
+            run_league(recipe, overrides=overrides, root=root, name=name, resume=resume, on_start=attach)
+    finally:  # whatever ended it, a person wants to see what was reached
+        for run in started:
+            _finish(run, json)
 
 
 def _finish(run: Run, json: bool) -> None:
