@@ -35,7 +35,7 @@ from selfplay.types import Json
 
 SURVEYED = 4000
 """Demonstrations read to find phrases; they are learned from as well."""
-STEPS = 350
+STEPS = 290
 """Steps of the built-in families."""
 WARM_UP = 20
 """Steps until the full learning rate."""
