@@ -79,7 +79,7 @@ class JsonLines:
     """Tasks from a file, one JSON value per line, drawn with replacement.
 
     Raises:
-        UsageError: no such file, no tasks in it, or a line that is not JSON.
+        UsageError: the file cannot be read, has no tasks in it, or a line that is not JSON.
     """
 
     window = 0
@@ -87,10 +87,11 @@ class JsonLines:
     def __init__(self, settings: TaskSection) -> None:
         path = Path(settings.path)
         try:
-            lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        except OSError as error:
-            raise UsageError(f"cannot read tasks from {settings.path!r}: {error.strerror}") from None
-        self._tasks = [_parsed(line, f"{path}:{i}") for i, line in enumerate(lines, start=1)]
+            lines = path.read_text(encoding="utf-8").split("\n")  # JSON texts may hold other line separators
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(f"cannot read tasks from {settings.path!r}: {why}") from None
+        self._tasks = [_parsed(line, f"{path}:{i}") for i, line in enumerate(lines, start=1) if line.strip()]
         self._name = path.name
         if not self._tasks:
             raise UsageError(f"{path} holds no tasks\n  expected one JSON value per line")
