@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from selfplay.alarm import Alarm
 from selfplay.arena import Arena
-from selfplay.driver import Driver, Limits, Recorded
+from selfplay.driver import Driver, Limits, Recorded, ask_of
 from selfplay.errors import GameError, UnknownName
 from selfplay.game import Game
 from selfplay.match import path_of
@@ -99,7 +99,7 @@ def fork(
     pairing = record.pairing
     if sampling_seed is not None:
         pairing = replace(pairing, sampling_seed=sampling_seed)
-    before = {record.id: recorded(record, before=_ask_path(at))}
+    before = {record.id: recorded(record, before=ask_of(at)[0])}
     with Arena({pairing.game: _instance(game, record)}, players, recorded=before) as arena:
         return next(arena.play([pairing]))
 
@@ -108,7 +108,7 @@ def recorded(record: MatchRecord, before: Path | None = None) -> Recorded:
     """A record's replies, verdicts and tool results by path; those `before` a path only, if one is given."""
     replies: dict[Path, list[Completion]] = {}
     for move in record.moves:
-        path = _ask_path(move.id)
+        path, _ = ask_of(move.id)
         if before is None or path < before:
             replies.setdefault(path, []).append(move.completion)
     facts = [fact for fact in record.facts if before is None or fact.path < before]
@@ -195,7 +195,7 @@ def _replies_by_conversation(record: MatchRecord) -> dict[_Asked, list[list[Comp
     """What was asked -> the replies, one list per ask, in playing order."""
     asks: dict[Path, list[Move]] = {}
     for move in record.moves:
-        asks.setdefault(_ask_path(move.id), []).append(move)
+        asks.setdefault(ask_of(move.id)[0], []).append(move)
     found: dict[_Asked, list[list[Completion]]] = {}
     for path, moves in asks.items():
         first = moves[0]
@@ -211,12 +211,6 @@ _Asked = tuple[str, tuple[Message, ...], int | None]
 def _asked(seat: str, parent: Move | None, messages: tuple[Message, ...], n: int | None) -> _Asked:
     """An ask, whatever its place in the match: the seat, all it has seen, and how many replies were wanted."""
     return seat, (*(parent.turn.conversation() if parent else ()), *messages), n
-
-
-def _ask_path(move_id: str) -> Path:
-    """The path of the ask that made this move. Asks are at odd depths: a step, in a branch, at a step..."""
-    path = path_of(move_id)
-    return path if len(path) % 2 else path[:-1]
 
 
 def _verdict(data: Mapping[str, Json]) -> Verdict:

@@ -11,7 +11,6 @@ Only what it is given is written; the one thing added is the time of events and 
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -19,7 +18,6 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from selfplay.errors import RunError
 from selfplay.errors import RunError, UsageError
 from selfplay.record.codec import SCHEMA, dumps
 from selfplay.record.events import Event, Metrics
@@ -81,7 +79,7 @@ class RunWriter:
 
     def live(self, lines: list[dict[str, Json]]) -> None:
         """Replace ``live.jsonl``, the featured match so far (see `selfplay.record.live`); a full disk is ignored."""
-        with contextlib.suppress(RunError):
+        with suppress(RunError):
             write_atomically(self.folder.live, "".join(encode(line) + "\n" for line in lines), durable=False)
 
     def checkpoint(self, path: Path, generation: int, update: int, **extra: Json) -> Checkpoint:
