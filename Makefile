@@ -42,11 +42,11 @@ types: $(VENV)/test.stamp ## mypy --strict on selfplay, envs, roles and sandbox
 	@cd .types/selfplay && ln -s ../../selfplay/* ../../envs ../../roles ../../sandbox .
 	@$(PY) -m mypy
 
-bench: $(VENV)/test.stamp ## speed: engine, generation and training, each a ratio measured in one run
-	@set -e; for script in engine generation training; do echo "== $$script"; $(PY) benchmarks/$$script.py; done
+bench: $(VENV)/bench.stamp ## speed: engine, generation, training and where a run's time goes, each a ratio
+	@set -e; for script in engine generation training share; do echo "== $$script"; $(PY) benchmarks/$$script.py; done
 
 bench-countdown: $(VENV)/test.stamp ## learning: self-play against random puzzles, naive and warm start (90 minutes, resumable)
-	@$(PY) benchmarks/countdown.py
+	@$(PY) benchmarks/countdown.py --write docs/results.md
 
 bench-resume: $(VENV)/test.stamp ## twenty kill -9 at random points, bit-identical weights at the end
 	@$(PY) benchmarks/resume.py
@@ -75,4 +75,9 @@ $(VENV)/train.stamp: $(VENV)/torch.stamp pyproject.toml
 $(VENV)/test.stamp: $(VENV)/train.stamp
 	@echo "      installing what the tests need"
 	@$(PIP) install -e '.[train,export,test]'
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/test.stamp
+	@echo "      installing what the benchmarks compare with"
+	@$(PIP) install -e '.[train,export,test,bench]'
 	@touch $@
