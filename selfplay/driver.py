@@ -43,6 +43,8 @@ from selfplay.types import (
 _HERE = os.path.dirname(__file__)
 _ENGINE = (_HERE, os.path.join(_HERE, "check"))
 
+_DISTRIBUTION = frozenset({"temperature", "top_p", "top_k"})
+
 OnMove = Callable[[Pairing, Move], None]
 
 
@@ -251,7 +253,8 @@ class Driver:
     def _moves(self, branch: Branch, ask: Ask, completions: list[Completion]) -> list[Move]:
         parent, base = ask.parent, ".".join(map(str, ask.path))
         pairing = self.pairing
-        learn = ask.learn and pairing.learns.get(ask.seat, False)
+        as_played = _DISTRIBUTION.isdisjoint(ask.sampling)  # else these are not the probabilities the learner sees
+        learn = ask.learn and as_played and pairing.learns.get(ask.seat, False)
         player = pairing.seats[ask.seat]
         moves = [
             Move(

@@ -153,7 +153,8 @@ class Match:
             learn: False asks without training (teacher, labeller, judge).
             secret: no other seat may ever see this prompt (watched by the conformance suite).
             stop: end the reply after the first of these strings.
-            sampling: fields of `Sampling` that this ask overrides.
+            sampling: fields of `Sampling` that this ask overrides. With ``temperature``, ``top_p`` or ``top_k`` the
+                replies are not trained on: learning assumes the distribution that the recipe samples from.
 
         Raises:
             GameError: the seat has no single conversation to go on from, or `after` is another seat's move.

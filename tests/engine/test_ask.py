@@ -174,7 +174,8 @@ def test_stop_and_sampling_override_the_players_settings(play, Replies) -> None:
 
     policy = Replies(lambda request: "1")
     base = Sampling(temperature=0.7, max_tokens=99)
-    play(Settings(), policy, sampling=base)
+    record = play(Settings(), policy, sampling=base)
+    assert [move.learn for move in record.moves] == [True, True, False, True]  # "many" has another distribution
     assert [request.sampling for request in policy.asked] == [
         base,
         Sampling(temperature=0.7, max_tokens=99, stop=("\n",)),
