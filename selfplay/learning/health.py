@@ -73,8 +73,12 @@ def _of_moves(played: list[tuple[MatchRecord, Move]]) -> Metrics:
 
 
 def _proposals(records: Sequence[MatchRecord]) -> list[str]:
-    """What the first move of each match says, by its parsed value where that has a text of its own."""
-    first = [record.moves[0] for record in records if record.moves and record.moves[0].foul is None]
+    """What the first move of each match says, by its parsed value where that has a text of its own.
+
+    A match on an earlier proposal (a task from the pool) proposes nothing: its first move is an answer.
+    """
+    own = [r.moves[0] for r in records if r.moves and not r.pairing.task.source.startswith("pool:")]
+    first = [move for move in own if move.foul is None]
     return [repr(move.value) if _has_own_repr(move.value) else move.text.strip() for move in first]
 
 

@@ -13,7 +13,7 @@ from worlds import Scene
 from selfplay.learning.credit import credit
 from selfplay.learning.health import Rule, canary_fell, fall_p, judge, metrics
 from selfplay.learning.learner import RoleStats, UpdateStats
-from selfplay.types import Ending
+from selfplay.types import Ending, Task
 
 STATS = UpdateStats(1, 0.1, 0.5, 1e-4, 3, 12, 0.1, {"solver": RoleStats(3, 12, 1.5, 0.2, 1.0, 1.1, 0.0)})
 
@@ -118,3 +118,10 @@ def test_false_alarms_are_as_rare_as_alpha_says() -> None:
     scores = (rng.random((2, 2000, 100)) < 0.3).astype(float)
     rate = np.mean([canary_fell(a.tolist(), b.tolist(), alpha=0.05) for a, b in zip(*scores, strict=True)])
     assert rate <= 0.05
+
+
+def test_answers_to_earlier_proposals_are_no_duplicates_of_proposals() -> None:
+    scenes = [Scene(0), Scene(1), Scene(2, task=Task({}, "pool:pool", "k")), Scene(3, task=Task({}, "pool:pool", "k"))]
+    for scene, text in zip(scenes, ["1 + 1", "1 + 2", "3", "3"], strict=True):
+        scene.move("0", 1.0, text=text)
+    assert metrics([s.record for s in scenes], STATS, {})["batch/duplicate_share"] == 0.0
