@@ -44,7 +44,7 @@ class Cast:
     base: LocalPolicy | None
     """A frozen copy of where it started, if somebody needs it: a frozen role, a KL term."""
     meter: Meter
-    """Around every local model that plays."""
+    """Around the learning model."""
     players: dict[str, Player]
     player_of: dict[str, str]
     """Role -> player."""
@@ -75,7 +75,9 @@ def make_cast(recipe: Recipe, game: Game, root: str) -> Cast:
     for role in game.roles:
         spec = recipe.role(role).player
         if spec:
-            name, who = spec, others.setdefault(spec, make_policy(spec, setup))
+            if spec not in others:
+                others[spec] = make_policy(spec, setup)
+            name, who = spec, others[spec]
         elif role in frozen:
             assert base is not None
             name, who = BASE, base

@@ -29,8 +29,8 @@ class ExamResult:
 
     @property
     def rates(self) -> dict[str, float]:
-        """Level -> share of tasks solved."""
-        return {level: sum(marks) / len(marks) for level, marks in self.levels.items()}
+        """Level -> share of tasks solved; levels without a task are left out."""
+        return {level: sum(marks) / len(marks) for level, marks in self.levels.items() if marks}
 
     @property
     def mean(self) -> float:

@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 from selfplay.errors import SelfplayError, UsageError
 from selfplay.record import events
-from selfplay.record.folder import RunFolder
+from selfplay.record.folder import Checkpoint, RunFolder
 from selfplay.record.info import Status, new_info
 from selfplay.record.run import Run
 from selfplay.record.writer import RunWriter
+from selfplay.run.players import pinned
 from selfplay.run.recipe import Recipe
 from selfplay.run.recipe_file import load_recipe, parse_toml, recipe_from, set_keys, to_toml
 
 if TYPE_CHECKING:
-    from selfplay.run.loop import Loop, Parts
+    from selfplay.run.loop import Loop
+    from selfplay.run.parts import Parts
 
 MAY_CHANGE = (
     "name",
@@ -72,14 +74,14 @@ def league(
     """
     if resume is not None:
         folder = RunFolder.open(resume, root)
-        resolved = _resumed_recipe(folder, recipe, overrides)
+        resolved = _resumed_recipe(folder, recipe, overrides, root)
         return _work(folder, resolved, _prepare(resolved, str(root)), on_start, resumed=True)
     if recipe is None:
         raise UsageError("no recipe given\n  recipes that come with the project: examples/*/*.toml")
     resolved, text = _resolve(recipe, overrides)
     if name:
         resolved = resolved.model_copy(update={"name": name})
-    resolved = _pinned(resolved)
+    resolved = _pinned(resolved, root)
     prepared = _prepare(resolved, str(root))
     info = new_info(resolved.name or "run", resolved.seed, game=resolved.game.id)
     folder = RunFolder.create(root, resolved.name or "run", to_toml(resolved), text, info)
@@ -93,21 +95,25 @@ def _resolve(recipe: str | Path | Recipe, overrides: Sequence[str]) -> tuple[Rec
     return recipe_from(set_keys(parse_toml(text, "recipe"), overrides)), text
 
 
-def _pinned(recipe: Recipe) -> Recipe:
-    """Settings that were left to the machine, written out: a resumed run must not choose again."""
+def _pinned(recipe: Recipe, root: str | Path, threads: int = 0) -> Recipe:
+    """Settings that were left to the machine or to the day, written out: a resumed run must not choose again."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = recipe.policy.threads or cores
-    return recipe.model_copy(update={"policy": recipe.policy.model_copy(update={"threads": threads})})
+    count = recipe.policy.threads or threads or cores
+    policy = recipe.policy.model_copy(update={"threads": count, "base": pinned(recipe.policy.base, root)})
+    roles = {name: role.model_copy(update={"player": pinned(role.player, root)}) for name, role in recipe.roles.items()}
+    return recipe.model_copy(update={"policy": policy, "roles": roles})
 
 
 def _prepare(recipe: Recipe, root: str) -> Parts:
     """Everything the loop is made of, so that what is wrong with a recipe is found before a folder is made."""
-    from selfplay.run.loop import Parts
+    from selfplay.run.parts import Parts
 
     return Parts.of(recipe, root)
 
 
-def _resumed_recipe(folder: RunFolder, recipe: str | Path | Recipe | None, overrides: Sequence[str]) -> Recipe:
+def _resumed_recipe(
+    folder: RunFolder, recipe: str | Path | Recipe | None, overrides: Sequence[str], root: str | Path
+) -> Recipe:
     """The recipe of a run's folder with the changes that resuming allows.
 
     Raises:
@@ -116,8 +122,8 @@ def _resumed_recipe(folder: RunFolder, recipe: str | Path | Recipe | None, overr
     stored = parse_toml(folder.config.read_text("utf-8"), str(folder.config))
     old = recipe_from(stored, origin=str(folder.config))
     new = recipe_from(set_keys(stored, overrides), origin="--set") if recipe is None else _resolve(recipe, overrides)[0]
-    if recipe is not None and not new.policy.threads:
-        new = new.model_copy(update={"policy": new.policy.model_copy(update={"threads": old.policy.threads})})
+    if recipe is not None:
+        new = _pinned(new, root, threads=old.policy.threads)
     before, after = _leaves(old.model_dump()), _leaves(new.model_dump())
     changes = [
         key for key in sorted({*before, *after}) if before.get(key) != after.get(key) and not key.startswith(MAY_CHANGE)
@@ -152,7 +158,7 @@ def _work(
         loop = Loop(recipe, parts, writer)
         if checkpoint is not None:
             loop.restore(checkpoint.generation, checkpoint.path)
-        _announce(writer, recipe, loop, resumed, checkpoint.generation if checkpoint else -1)
+        _announce(writer, recipe, loop, checkpoint)
         if on_start is not None:
             on_start(run)
         try:
@@ -175,10 +181,10 @@ def _work(
     return run
 
 
-def _announce(writer: RunWriter, recipe: Recipe, loop: Loop, resumed: bool, generation: int) -> None:
+def _announce(writer: RunWriter, recipe: Recipe, loop: Loop, checkpoint: Checkpoint | None) -> None:
     info = writer.folder.info()
-    if resumed and generation >= 0:
-        writer.event(events.run_resumed(info.attempts, generation))
+    if checkpoint is not None:
+        writer.event(events.run_resumed(info.attempts, checkpoint.generation))
     else:
         roles = {role: list[str]() for role in loop.game.roles}
         writer.event(events.run_started(info.id, recipe.game.id, recipe.name, recipe.schedule.generations, roles))

@@ -16,29 +16,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from selfplay.arena import Arena
+from selfplay.driver import describe
 from selfplay.errors import RunError
 from selfplay.game import Game
 from selfplay.games import make_game
 from selfplay.learning.average import Average
-from selfplay.learning.credit import CreditCounts, CreditRule, credit
+from selfplay.learning.credit import CreditCounts, credit
 from selfplay.learning.health import Rule, fall_p, judge
 from selfplay.learning.health import metrics as health_metrics
-from selfplay.learning.learner import Learner, LearnerSettings, UpdateStats, make_learner
+from selfplay.learning.learner import Learner, UpdateStats, make_learner
 from selfplay.learning.reference import fill_reference
 from selfplay.learning.rows import rows_from
 from selfplay.record import events
 from selfplay.record.live import LiveFeed
 from selfplay.record.run import Run
 from selfplay.record.writer import RunWriter
-from selfplay.run.cast import Cast, make_cast
-from selfplay.run.controllers import Controller, make_controller
+from selfplay.run.cast import MAIN, sampling_from
 from selfplay.run.evaluate import ExamResult, evaluate
 from selfplay.run.matchmaker import mirror
+from selfplay.run.parts import Parts, credit_rules
 from selfplay.run.recipe import Recipe
 from selfplay.run.recipe_file import changed
 from selfplay.run.resume import Salvage
 from selfplay.run.snapshots import Snapshots
-from selfplay.run.sources import Tasks
 from selfplay.run.tables import flatten, metrics_line
 from selfplay.types import Ending, MatchRecord, Pairing, Player, Row
 
@@ -73,31 +73,6 @@ class _Generation:
     reference_s: float = 0.0
 
 
-@dataclass(slots=True)
-class Parts:
-    """What a recipe describes, built and found sound."""
-
-    game: Game
-    cast: Cast
-    tasks: Tasks
-    controllers: list[Controller]
-
-    @classmethod
-    def of(cls, recipe: Recipe, root: str) -> Parts:
-        """Build them.
-
-        Args:
-            recipe: resolved.
-            root: where other runs are looked for.
-
-        Raises:
-            UsageError: whatever is wrong with the recipe.
-        """
-        game = make_game(recipe.game.id, recipe.game.settings)
-        controllers = [make_controller(section) for section in recipe.controllers]
-        return cls(game, make_cast(recipe, game, root), Tasks(recipe.tasks, recipe.seed), controllers)
-
-
 class Loop:
     """One process's work on a run.
 
@@ -120,7 +95,7 @@ class Loop:
         self._live = LiveFeed(writer)
         self._overridden: dict[str, Any] = {}
         self._rules = [Rule(h.metric, h.kind, h.threshold, h.patience, h.action) for h in recipe.health]  # type: ignore[arg-type]
-        self._settings = learner_settings(recipe, self.cast)
+        self._settings = parts.learning
         self.learner: Learner = make_learner(self.cast.policy.model, self.cast.policy.tokenizer, self._settings)
         self._average = Average(self.cast.policy.model, recipe.learning.average)
         self._snapshots = Snapshots(writer, self.cast.policy, recipe.schedule.snapshot_every)
@@ -211,22 +186,29 @@ class Loop:
         fast = recipe.schedule.mode == "fast"
         yield from kept.values()
         open_ = [p for p in pairings if p.id not in kept]
-        recorded = self._salvage.replies(open_) if fast else None
-        on_move = self._salvage.watch(self._live.on_move) if fast else self._live.on_move
+        number = self._now.number
+        recorded = self._salvage.replies(number, open_) if fast else None
+        on_move = self._salvage.watch(number, self._live.on_move) if fast else self._live.on_move
         limits = recipe.limits.engine()
         with Arena(
             {game.name(): game}, self.cast.players, mode=recipe.schedule.mode, limits=limits, on_move=on_move,
             recorded=recorded,
         ) as arena:  # fmt: skip
             yield from arena.play(open_)
-        self._salvage.clear(pairings[0].generation if pairings else 0)
+        self._salvage.clear(number)
 
     def _settle(self, game: Game, now: _Generation) -> None:
         """Apply what the game says once the batch is known, and log the closed generation."""
-        changes = list(game.settle(now.records))
         moves = {(record.id, move.id): move for record in now.records for move in record.moves}
-        for edit in changes:
-            moves[edit.match, edit.move].reward = edit.reward
+        try:
+            changes = list(game.settle(now.records))
+            for edit in changes:
+                moves[edit.match, edit.move].reward = edit.reward
+        except Exception as error:
+            raise RunError(
+                f"settle of game {game.name()} failed in generation {now.number}: {describe(error)}\n"
+                "  `selfplay games check` tries it on many kinds of matches; mend it, then resume"
+            ) from error
         if changes:
             self._writer.event(events.edits(now.number, changes))
         played = [move for record in now.records for move in record.moves]
@@ -247,11 +229,7 @@ class Loop:
 
     def _rows(self, recipe: Recipe, now: _Generation) -> list[Row]:
         """Credit, then rows of the roles whose turn it is, with reference log-probabilities for KL terms."""
-        rules = {
-            role: CreditRule(section.credit, section.group_by, section.weight)  # type: ignore[arg-type]
-            for role, section in ((role, recipe.role(role)) for role in self.game.roles)
-        }
-        result = credit(now.records, rules)
+        result = credit(now.records, credit_rules(recipe, self.game))
         now.counts = result.counts
         resting = {role for role in self.game.roles if not _learns_now(recipe.role(role).update_every, now.number)}
         roles = {(record.id, move.id): move.role for record in now.records for move in record.moves}
@@ -279,10 +257,10 @@ class Loop:
 
     def _canary(self, generation: int, tasks: int, update: int = 0) -> ExamResult | None:
         """Measure held-out skill, log it, and keep the weights if they are the best so far."""
-        if self.game.exam() is None:
+        exam = self.game.exam()
+        if exam is None:
             return None
-        policy = self.cast.policy
-        player = Player("main", policy, next(iter(self.cast.players.values())).sampling)
+        player = Player(MAIN, self.cast.policy, sampling_from(self.recipe.sampling_of(exam.role)))
         with self._average.in_place():
             result = evaluate(player, self.game, tasks=tasks, limits=self.recipe.limits.engine())
             self._writer.event(events.canary(generation, update, result.levels, result.mean))
@@ -325,8 +303,11 @@ class Loop:
         path = folder.checkpoints / f"gen-{self.next - 1:04d}"
         if (path / "checkpoint.json").exists():
             return
-        self.learner.save(path)
-        self._average.save(path)
+        try:
+            self.learner.save(path)
+            self._average.save(path)
+        except Exception as error:  # torch and safetensors have errors of their own for a full disk
+            raise RunError(f"cannot write checkpoint {path}: {error}\n  free some space, resume") from error
         self._writer.checkpoint(path, self.next - 1, self.cast.policy.weights_version)
         self._salvage.forget(self.next - 1)
         self._snapshots.prune(self.recipe.schedule.keep_checkpoints)
@@ -349,35 +330,6 @@ class Loop:
         for number in range(max(0, self.next - self._tasks.window), self.next):
             self._tasks.absorb(number, list(self._run.matches(number)))
         self._best_marks = self._snapshots.restore(self._run)
-
-
-def learner_settings(recipe: Recipe, cast: Cast) -> LearnerSettings:
-    """The recipe's learning rule in the learner's own terms."""
-    section = recipe.learning
-    learning = [role for role, on in cast.learns.items() if on]
-    return LearnerSettings(
-        kind=section.learner,  # type: ignore[arg-type]
-        loss=section.loss,  # type: ignore[arg-type]
-        lr=section.lr,
-        betas=section.betas,
-        weight_decay=section.weight_decay,
-        max_grad_norm=section.max_grad_norm,
-        epsilon_low=section.epsilon_low,
-        epsilon_high=section.epsilon_high,
-        kl={role: recipe.role(role).kl for role in learning if recipe.role(role).kl > 0},
-        temperature=recipe.sampling_of(learning[0]).temperature,
-        micro_tokens=section.micro_tokens,
-        warmup_updates=min(section.warmup_updates, recipe.schedule.generations // 2),  # short runs have room for both
-        total_updates=recipe.schedule.generations,
-        schedule=section.schedule,  # type: ignore[arg-type]
-        bf16=cast.policy.model.dtype != _float32() and cast.policy.model.device.type != "cpu",
-    )
-
-
-def _float32() -> Any:
-    import torch
-
-    return torch.float32
 
 
 def _learns_now(every: int, generation: int) -> bool:

@@ -23,6 +23,7 @@ from selfplay.types import Player, Policy, Sampling
 
 if TYPE_CHECKING:
     from selfplay.policies.hf import LocalPolicy
+    from selfplay.record.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,28 +136,46 @@ def _snapshot(spec: str, setup: Setup) -> Policy:
     return _hf(str(snapshot_path(spec, setup.root)), setup)
 
 
+def pinned(spec: str, root: str | Path = "runs") -> str:
+    """A player's specification that means the same tomorrow: ``last@best`` becomes ``3f2a@gen-7``.
+
+    Raises:
+        UnknownName: no such run or snapshot.
+    """
+    if "@" not in spec or spec.partition(":")[0] in KINDS:
+        return spec
+    run, which = _find_snapshot(spec, root)
+    return f"{run.info.id}@{which}"
+
+
 def snapshot_path(spec: str, root: str | Path = "runs") -> Path:
     """The folder of a snapshot given as ``RUN@best``, ``RUN@last`` or ``RUN@gen-7``.
 
     Raises:
         UnknownName: no such run or snapshot.
     """
+    run, which = _find_snapshot(spec, root)
+    return run.folder.snapshot(int(which.removeprefix("gen-")))
+
+
+def _find_snapshot(spec: str, root: str | Path) -> tuple[Run, str]:
+    """The run, and which of its snapshots: ``gen-7``."""
     from selfplay.record.run import open_run
 
     name, _, which = spec.rpartition("@")
     run = open_run(name, root)
     taken = run.snapshots
-    paths: dict[str, str] = {f"gen-{event['generation']}": event["path"] for event in taken}
+    known = [f"gen-{event['generation']}" for event in taken]
     if not taken:
         raise UsageError(f"run {run.path.name} has no snapshot yet")
     if which == "last":
-        which = f"gen-{taken[-1]['generation']}"
+        which = known[-1]
     elif which == "best":
         scored = [event for event in taken if event["score"] is not None] or taken
         which = f"gen-{max(scored, key=lambda e: (e['score'] or 0.0, -e['update']))['generation']}"
-    if which not in paths:
-        raise UnknownName(f"snapshot of run {run.path.name}", which, ["best", "last", *paths])
-    return run.path / paths[which]
+    if which not in known:
+        raise UnknownName(f"snapshot of run {run.path.name}", which, ["best", "last", *known])
+    return run, which
 
 
 def need_models(what: str) -> None:

@@ -18,10 +18,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from selfplay.driver import Limits
 
+CISPO_CAP = 5.0
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -131,15 +132,23 @@ class LearningSection(Section):
     weight_decay: NonNegativeFloat = 0.0
     max_grad_norm: NonNegativeFloat = 1.0
     average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    """Decay of the running mean of the weights that is examined and kept in snapshots; 0 keeps the weights themselves."""
+    """Decay of the running mean of the weights that is examined and kept in snapshots; 0: the weights themselves."""
     epsilon_low: NonNegativeFloat = 0.2
     epsilon_high: NonNegativeFloat = 0.2
+    """Upper clip of ``dapo``; for ``cispo`` the cap on the ratio itself, 5 by default."""
     micro_tokens: PositiveInt = 16384
     """Tokens (padding included) in one forward pass."""
     warmup_updates: NonNegativeInt = 0
     """Updates until the full learning rate; at most half of the run."""
     schedule: Literal["constant", "linear"] = "constant"
     """Learning rate after the warm-up, over the run's generations."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cap(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("loss") == "cispo":
+            return {"epsilon_high": CISPO_CAP, **given}
+        return given
 
 
 class EvaluationSection(Section):

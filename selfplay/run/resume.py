@@ -2,8 +2,8 @@
 
 In `exact` mode a resumed run plays the same batches again, to the same bits, so there is nothing to keep. In `fast`
 mode a second play would differ, and replies may have cost money. So finished matches newer than the last checkpoint
-move to ``salvage/`` before the logs are rewound, and every reply is written to ``salvage/replies.jsonl`` as it arrives;
-both are used up when their generation is played again.
+move to ``salvage/`` before the logs are rewound, and every reply is written to ``salvage/`` as it arrives; both are
+used up when their generation is played again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ class Salvage:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._home = folder.path / "salvage"
-        self._replies_file = self._home / "replies.jsonl"
         self._log: JsonlLog | None = None
 
     def collect(self, after: int) -> None:
@@ -39,14 +38,13 @@ class Salvage:
 
     def records(self, generation: int) -> dict[str, MatchRecord]:
         """Finished matches of a generation, by id."""
-        file = self._file(generation)
-        return {record.id: record for record in map(from_json, read(file))} if file.exists() else {}
+        return {record.id: record for record in map(from_json, read(self._file(generation)))}
 
-    def replies(self, pairings: Iterable[Pairing]) -> dict[str, Recorded]:
-        """Replies of unfinished matches among `pairings`, by match id."""
+    def replies(self, generation: int, pairings: Iterable[Pairing]) -> dict[str, Recorded]:
+        """Replies of unfinished matches among a generation's `pairings`, by match id."""
         wanted = {pairing.id for pairing in pairings}
         found: dict[str, dict[tuple[int, ...], dict[int, Completion]]] = {}
-        for line in read(self._replies_file) if self._replies_file.exists() else ():
+        for line in read(self._replies_file(generation)):
             if line["match"] in wanted:
                 ask, sibling = ask_of(line["move"])
                 found.setdefault(line["match"], {}).setdefault(ask, {})[sibling] = completion_from_json(line["reply"])
@@ -55,10 +53,9 @@ class Salvage:
             for match, asks in found.items()
         }
 
-    def watch(self, then: OnMove) -> OnMove:
-        """Write every reply down as it arrives, then call `then`."""
-        self._home.mkdir(exist_ok=True)
-        self._log = JsonlLog(self._replies_file)
+    def watch(self, generation: int, then: OnMove) -> OnMove:
+        """Write every reply of a generation down as it arrives, then call `then`."""
+        self._log = JsonlLog(self._replies_file(generation))
 
         def on_move(pairing: Pairing, move: Move) -> None:
             assert self._log is not None
@@ -73,7 +70,7 @@ class Salvage:
         if self._log is not None:
             self._log.close()
             self._log = None
-        self._replies_file.unlink(missing_ok=True)
+        self._replies_file(generation).unlink(missing_ok=True)
 
     def forget(self, generation: int) -> None:
         """A checkpoint holds everything up to `generation`."""
@@ -83,3 +80,6 @@ class Salvage:
 
     def _file(self, generation: int) -> Path:
         return self._home / f"gen-{generation:04d}.jsonl"
+
+    def _replies_file(self, generation: int) -> Path:
+        return self._home / f"replies-{generation:04d}.jsonl"

@@ -47,10 +47,8 @@ class Snapshots:
         path = self._folder.snapshot(number)
         try:
             save_hf(self._policy.model, self._policy.tokenizer, path)
-        except OSError as error:
-            raise RunError(
-                f"cannot write snapshot {path}: {error.strerror or error}\n  free some space, resume"
-            ) from None
+        except Exception as error:  # safetensors has an error of its own for a full disk
+            raise RunError(f"cannot write snapshot {path}: {error}\n  free some space, resume") from error
         name = f"gen-{number}"
         event = events.snapshot(number, update, name, str(path.relative_to(self._folder.path)), score)
         self._writer.event(event)
