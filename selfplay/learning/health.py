@@ -17,6 +17,7 @@ from enum import StrEnum
 from math import comb, isnan
 from statistics import fmean, pvariance
 
+from selfplay.errors import UnknownName
 from selfplay.learning.credit import CreditCounts, learnable
 from selfplay.learning.keys import kind_of
 from selfplay.learning.learner import UpdateStats
@@ -24,6 +25,28 @@ from selfplay.rewards import duplicate_share
 from selfplay.types import Ending, MatchRecord, Move
 
 Metrics = dict[str, float]
+
+OF_MOVES = (
+    "moves", "reward_mean", "reward_variance", "length", "surprise", "foul_rate", "zero_variance_share",
+    "masked_share", "entropy", "kl", "ratio_max", "clip_fraction",
+)  # fmt: skip
+"""What is measured for each kind of move."""
+OF_BATCH = ("error_share", "duplicate_share", "loss", "grad_norm", "lr")
+OF_CANARY = ("solve_rate", "fall_p")
+
+
+def check_metric(name: str, roles: Iterable[str]) -> None:
+    """Refuse a rule on a metric that nobody will ever measure: it would stay silent for ever.
+
+    Raises:
+        UnknownName: no such role, or nothing of this name is measured.
+    """
+    owner, _, what = name.rpartition("/")
+    groups = {**dict.fromkeys(roles, OF_MOVES), "batch": OF_BATCH, "canary": OF_CANARY}
+    role = owner.partition("/")[0]  # tags are the game's own, known only once it has been played
+    if what not in groups.get(role, ()):
+        known = [f"{group}/{each}" for group, names in groups.items() for each in names]
+        raise UnknownName("metric", name, known, "from [[health]] or [[controllers]]")
 
 
 def metrics(records: Sequence[MatchRecord], stats: UpdateStats, counts: Mapping[str, CreditCounts]) -> Metrics:
@@ -185,8 +208,3 @@ def fall_p(now: Sequence[float], then: Sequence[float]) -> float:
     worse = sum(a < b for a, b in zip(now, then, strict=True))
     n = worse + sum(a > b for a, b in zip(now, then, strict=True))
     return float(sum(comb(n, k) for k in range(worse, n + 1)) / 2**n)
-
-
-def canary_fell(now: Sequence[float], then: Sequence[float], alpha: float = 0.01) -> bool:
-    """Are held-out scores significantly lower than they were? See `fall_p`."""
-    return fall_p(now, then) < alpha

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfplay.errors import UnknownName
+from selfplay.errors import UnknownName, UsageError
 from selfplay.game import Game
 from selfplay.games import make_game
 from selfplay.learning.credit import CreditRule
+from selfplay.learning.health import check_metric
 from selfplay.learning.learner import LearnerSettings
 from selfplay.run.cast import Cast, make_cast
 from selfplay.run.controllers import Controller, make_controller
@@ -41,6 +42,7 @@ class Parts:
         """
         game = make_game(recipe.game.id, recipe.game.settings)
         _check_controllers(recipe, game)
+        _check_health(recipe, game)
         controllers = [make_controller(section) for section in recipe.controllers]
         credit_rules(recipe, game)
         cast = make_cast(recipe, game, root)
@@ -86,8 +88,20 @@ def learner_settings(recipe: Recipe, cast: Cast) -> LearnerSettings:
     )
 
 
+def _check_health(recipe: Recipe, game: Game) -> None:
+    for rule in recipe.health:
+        check_metric(rule.metric, game.roles)
+        if (rule.action == "rollback" or rule.metric.startswith("canary/")) and game.exam() is None:
+            raise UsageError(
+                f"health rule on {rule.metric} ({rule.action}): game {game.name()} has no held-out tasks to judge by\n"
+                "  give it an `exam` method (docs/writing-a-game.md)"
+            )
+
+
 def _check_controllers(recipe: Recipe, game: Game) -> None:
     for section in recipe.controllers:
+        if section.metric:
+            check_metric(section.metric, game.roles)
         *_, owner, name = section.key.split(".")
         if owner == "settings" and name not in game.setting_types():
             raise UnknownName(f"setting of game {game.name()}", name, game.setting_types(), "from [[controllers]]")

@@ -61,7 +61,7 @@ class Snapshots:
             RunError: there is none.
         """
         if self._best is None:
-            raise RunError("health asked for a rollback, but there is no snapshot yet\n  set evaluation.every")
+            raise RunError("health asked for a rollback, but no canary has been taken yet: there is no best snapshot")
         best = load_hf(self._folder.path / self._best["path"], device="cpu", dtype="float32")
         self._policy.model.load_state_dict(best.model.state_dict())
         self.rollbacks += 1

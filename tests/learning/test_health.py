@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import Scene
 
+from selfplay.errors import UnknownName
 from selfplay.learning.credit import credit
-from selfplay.learning.health import Rule, canary_fell, fall_p, judge, metrics
+from selfplay.learning.health import OF_BATCH, OF_MOVES, Rule, check_metric, fall_p, judge, metrics
 from selfplay.learning.learner import RoleStats, UpdateStats
 from selfplay.types import Ending, Task
 
@@ -60,6 +61,21 @@ def test_what_cannot_be_known_is_absent() -> None:
     assert all(value == value for value in got.values())
 
 
+def test_metrics_that_rules_may_watch_are_those_that_are_measured() -> None:
+    scene = Scene()
+    scene.move("0.0", 1.0)
+    scene.move("0.1", 0.0)
+    got = set(metrics([scene.record], STATS, credit([scene.record], {}).counts))
+    assert got - {"batch/matches", "batch/tokens"} == {  # totals in the log, so no rule sees them
+        *(f"solver/{name}" for name in OF_MOVES), *(f"batch/{name}" for name in OF_BATCH)
+    }  # fmt: skip
+    for name in (*got - {"batch/matches", "batch/tokens"}, "canary/fall_p", "solver/revise/kl"):
+        check_metric(name, ["solver"])
+    for name in ("batch/matches", "solver/foulrate", "sover/kl", "fall_p", "canary/kl"):
+        with pytest.raises(UnknownName, match=f"unknown metric '{name}'"):
+            check_metric(name, ["solver"])
+
+
 def history(name: str, *values: float | None) -> list[dict[str, float]]:
     return [{} if v is None else {name: v} for v in values]
 
@@ -105,10 +121,10 @@ def test_fall_p_is_the_exact_sign_test(pairs: list[tuple[float, float]]) -> None
 
 def test_canary() -> None:
     then = [1.0] * 30 + [0.0] * 70
-    assert not canary_fell(then, then)
-    assert not canary_fell([0.0] * 3 + then[3:], then)
-    assert canary_fell([0.0] * 8 + then[8:], then)
-    assert not canary_fell(then, [0.0] * 100)
+    assert fall_p(then, then) >= 0.01
+    assert fall_p([0.0] * 3 + then[3:], then) >= 0.01
+    assert fall_p([0.0] * 8 + then[8:], then) < 0.01
+    assert fall_p(then, [0.0] * 100) >= 0.01
     with pytest.raises(ValueError, match="100 and 99"):
         fall_p(then, then[1:])
 
@@ -116,7 +132,7 @@ def test_canary() -> None:
 def test_false_alarms_are_as_rare_as_alpha_says() -> None:
     rng = np.random.default_rng(0)
     scores = (rng.random((2, 2000, 100)) < 0.3).astype(float)
-    rate = np.mean([canary_fell(a.tolist(), b.tolist(), alpha=0.05) for a, b in zip(*scores, strict=True)])
+    rate = np.mean([fall_p(a.tolist(), b.tolist()) < 0.05 for a, b in zip(*scores, strict=True)])
     assert rate <= 0.05
 
 

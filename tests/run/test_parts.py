@@ -12,6 +12,7 @@ from selfplay.policies.hf import LocalPolicy
 from selfplay.run.parts import Parts
 from selfplay.run.recipe_file import load_recipe
 
+HEALTH = '\n[[health]]\nmetric = "{}"\nkind = "above"\nthreshold = 0\n'
 CONTROLLER = '\n[[controllers]]\nkind = "schedule"\nkey = "{}"\nstart = 1\nend = 2\n'
 
 
@@ -22,6 +23,8 @@ CONTROLLER = '\n[[controllers]]\nkind = "schedule"\nkey = "{}"\nstart = 1\nend =
         ("", ["learning.lr=0"], "lr is 0.0; it must be above 0"),
         (CONTROLLER.format("game.settings.atempts"), [], "did you mean 'attempts'"),
         (CONTROLLER.format("roles.answer.weight"), [], "did you mean 'answerer'"),
+        (CONTROLLER.format("roles.asker.weight") + 'metric = "asker/klo"\n', [], "did you mean 'asker/kl'"),
+        (HEALTH.format("answerer/lenght"), [], "did you mean 'answerer/length'"),
     ],
 )
 def test_mistakes_are_found_before_anything_starts(
@@ -93,3 +96,11 @@ def test_a_run_that_starts_from_a_snapshot_remembers_which(recipe_file: Path, tm
     assert f'base = "{first.info.id}@gen-2"' in second.config
     assert f'player = "{first.info.id}@gen-0"' in second.config
     assert selfplay.league(resume=second.path, root=root).status() == "done"
+
+
+def test_a_game_without_an_exam_cannot_be_judged_by_it(recipe_file: Path, tmp_path: Path, game_file: Path) -> None:
+    blind = tmp_path / "blind.py"
+    blind.write_text(game_file.read_text().partition("    def exam")[0])
+    recipe_file.write_text(recipe_file.read_text() + HEALTH.format("canary/fall_p"))
+    with pytest.raises(UsageError, match="has no held-out tasks to judge by"):
+        selfplay.league(recipe_file, root=tmp_path / "runs", overrides=[f"game.id={blind}:Vowels"])
