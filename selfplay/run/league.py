@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from selfplay.errors import SelfplayError, UsageError
 from selfplay.record import events
 from selfplay.record.folder import Checkpoint, RunFolder
-from selfplay.record.info import Status, new_info
+from selfplay.record.info import Status, new_info, write_atomically
 from selfplay.record.run import Run
 from selfplay.record.writer import RunWriter
 from selfplay.run.players import pinned
@@ -155,6 +155,8 @@ def _work(
             done = folder.sealed()
             Salvage(folder).collect(done[-1].generation if done else -1)
         checkpoint = folder.rewind() if resumed else None
+        if folder.config.read_text("utf-8") != to_toml(recipe):  # what a resumed run may change is kept for the next
+            write_atomically(folder.config, to_toml(recipe))
         loop = Loop(recipe, parts, writer)
         if checkpoint is not None:
             loop.restore(checkpoint.generation, checkpoint.path)

@@ -121,6 +121,9 @@ def test_a_changed_recipe_is_refused_on_resume(recipe_file: Path, tmp_path: Path
     with pytest.raises(UsageError, match=r"learning\.lr: 0\.001 -> 0\.1"):
         selfplay.league(resume=run.path, overrides=["learning.lr=0.1"])
     selfplay.league(resume=run.path, overrides=["evaluation.tasks=2"])
+    assert "tasks = 2" in run.config
+    selfplay.league(resume=run.path)
+    assert "tasks = 2" in run.config
 
 
 def test_fast_mode_keeps_finished_matches_and_paid_replies(recipe_file: Path, tmp_path: Path) -> None:
