@@ -146,6 +146,11 @@ class RunFolder:
         """Folder of the weights as they were before generation `generation` was played; 0: as the run began."""
         return self.snapshots / f"gen-{generation:04d}"
 
+    @property
+    def resume_hint(self) -> str:
+        """What to do when the disk is full."""
+        return f"free some space, then: selfplay league --resume {self.path.name[-4:]}"
+
     def new_attempt(self) -> Path:
         """Make ``logs/attempt-N`` for this process and point ``logs/latest`` at it."""
         number = 1 + max((int(p.name[8:]) for p in self.logs.glob("attempt-*") if p.name[8:].isdigit()), default=0)

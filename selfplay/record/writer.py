@@ -105,6 +105,5 @@ class RunWriter:
     def _log(self, path: Path) -> JsonlLog:
         log = self._logs.get(path)
         if log is None:
-            hint = f"free some space, then: selfplay league --resume {self.folder.path.name[-4:]}"
-            log = self._logs[path] = JsonlLog(path, fsync=self._fsync, resume_hint=hint)
+            log = self._logs[path] = JsonlLog(path, fsync=self._fsync, resume_hint=self.folder.resume_hint)
         return log

@@ -307,7 +307,7 @@ class Loop:
             self.learner.save(path)
             self._average.save(path)
         except Exception as error:  # torch and safetensors have errors of their own for a full disk
-            raise RunError(f"cannot write checkpoint {path}: {error}\n  free some space, resume") from error
+            raise RunError(f"cannot write checkpoint {path}: {error}\n  {folder.resume_hint}") from error
         self._writer.checkpoint(path, self.next - 1, self.cast.policy.weights_version)
         self._salvage.forget(self.next - 1)
         self._snapshots.prune(self.recipe.schedule.keep_checkpoints)

@@ -48,7 +48,7 @@ class Snapshots:
         try:
             save_hf(self._policy.model, self._policy.tokenizer, path)
         except Exception as error:  # safetensors has an error of its own for a full disk
-            raise RunError(f"cannot write snapshot {path}: {error}\n  free some space, resume") from error
+            raise RunError(f"cannot write snapshot {path}: {error}\n  {self._folder.resume_hint}") from error
         name = f"gen-{number}"
         event = events.snapshot(number, update, name, str(path.relative_to(self._folder.path)), score)
         self._writer.event(event)
