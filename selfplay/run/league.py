@@ -157,13 +157,13 @@ def _work(
         checkpoint = folder.rewind() if resumed else None
         if folder.config.read_text("utf-8") != to_toml(recipe):  # what a resumed run may change is kept for the next
             write_atomically(folder.config, to_toml(recipe))
-        loop = Loop(recipe, parts, writer)
-        if checkpoint is not None:
-            loop.restore(checkpoint.generation, checkpoint.path)
-        _announce(writer, recipe, loop, checkpoint)
-        if on_start is not None:
-            on_start(run)
         try:
+            loop = Loop(recipe, parts, writer)
+            if checkpoint is not None:
+                loop.restore(checkpoint.generation, checkpoint.path)
+            _announce(writer, recipe, loop, checkpoint)
+            if on_start is not None:
+                on_start(run)
             with _interrupts(loop):
                 loop.run()
         except (StopRequested, KeyboardInterrupt) as stop:

@@ -116,6 +116,15 @@ def test_resuming_a_finished_run_does_nothing(recipe_file: Path, tmp_path: Path)
     assert logs(selfplay.league(resume=run.path)) == before
 
 
+def test_a_damaged_checkpoint_is_named_and_the_run_counts_as_failed(recipe_file: Path, tmp_path: Path) -> None:
+    run = selfplay.league(recipe_file, root=tmp_path / "runs", overrides=["schedule.generations=2"])
+    last = run.folder.sealed()[-1].path
+    (last / "learner.pt").write_bytes(b"torn")
+    with pytest.raises(RunError, match=f"cannot continue from the checkpoint in .*{last.name}"):
+        selfplay.league(resume=run.path)
+    assert run.status() == "failed"
+
+
 def test_a_changed_recipe_is_refused_on_resume(recipe_file: Path, tmp_path: Path) -> None:
     run = selfplay.league(recipe_file, root=tmp_path / "runs", overrides=["schedule.generations=2"])
     with pytest.raises(UsageError, match=r"learning\.lr: 0\.001 -> 0\.1"):
