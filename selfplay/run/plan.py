@@ -7,10 +7,10 @@ Real replies may be longer: `Plan.tokens_at_most` is what the length limits allo
 match on a given task is counted like one that makes its own.
 
 Memory is counted from the sizes in ``config.json`` and the safetensors headers: weights, a frozen base copy where a KL
-term or a frozen role wants one, gradients and two Adam moments in float32, the KV cache of one batch of replies, and
-for the widest micro-batch float32 logits with their gradient plus 34 hidden-size values per layer and token
-(Korthikanti et al. 2022, arXiv 2205.05198, section 4.1, without attention maps). The frameworks' own overhead (about
-0.5 GB for torch and transformers) comes on top.
+term or a frozen role wants one, the running mean where it is kept, gradients and two Adam moments in float32, the KV
+cache of one batch of replies, and for the widest micro-batch float32 logits with their gradient plus 34 hidden-size
+values per layer and token (Korthikanti et al. 2022, arXiv 2205.05198, section 4.1, without attention maps). The
+frameworks' own overhead (about 0.5 GB for torch and transformers) comes on top.
 """
 
 from __future__ import annotations
@@ -193,6 +193,7 @@ def _memory(recipe: Recipe, game: Game, folder: Path, parameters: int, usage: Us
     width = {"bfloat16": 2, "float16": 2}.get(recipe.policy.dtype, 4)
     roles = [recipe.role(name) for name in game.roles]
     copies = 1 + any(role.weights == "frozen" or role.kl > 0 for role in roles if not role.player)
+    copies += recipe.learning.average > 0
     rows, micro = recipe.policy.batch_size or ROWS_ASSUMED, recipe.learning.micro_tokens
     longest = usage.longest if usage else recipe.sampling.max_tokens * 2
     cache = 2 * layers * (shape.get("num_key_value_heads") or heads) * head_size * width * rows * longest
@@ -209,10 +210,11 @@ def _disk(recipe: Recipe, parameters: int | None, log_bytes: int | None) -> dict
     schedule = recipe.schedule
     kept = 2 + (schedule.generations // schedule.snapshot_every if schedule.snapshot_every else 0)
     weights = 4 * parameters / 1e6 if parameters else None
+    per_checkpoint = 3 + (recipe.learning.average > 0)  # weights, two Adam moments, the running mean
     return {
         "logs": log_bytes / 1e6 if log_bytes is not None else None,
         "snapshots": kept * weights if weights else None,
-        "checkpoints": 3 * (schedule.keep_checkpoints + 1) * weights if weights else None,
+        "checkpoints": per_checkpoint * (schedule.keep_checkpoints + 1) * weights if weights else None,
     }
 
 
