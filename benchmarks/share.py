@@ -42,7 +42,8 @@ def main() -> None:
     args = parser.parse_args()
     shares = [share(args.threads, args.generations) for _ in range(args.runs)]
     middle = statistics.median(shares)
-    print(f"share of wall time in the model: {middle:.1%} ({min(shares):.1%} to {max(shares):.1%}, wanted {WANTED:.0%})")
+    spread = f"{min(shares):.1%} to {max(shares):.1%}"
+    print(f"share of wall time in the model: {middle:.1%} ({spread}), wanted {WANTED:.0%}")
     if args.json:
         args.json.write_text(json.dumps({"share": middle, "runs": shares, "wanted": WANTED}))
 

@@ -50,6 +50,8 @@ class Cast:
     """Role -> player."""
     learns: dict[str, bool]
     """Role -> is it trained."""
+    opponents: dict[str, tuple[str, float]]
+    """Role -> a fixed player, and the share of matches in which it takes the role instead."""
 
 
 def make_cast(recipe: Recipe, game: Game, root: str) -> Cast:
@@ -70,23 +72,30 @@ def make_cast(recipe: Recipe, game: Game, root: str) -> Cast:
     anchored = any(recipe.role(r).kl > 0 for r, learning in learns.items() if learning)
     base = model_policy(section.base, setup) if frozen or anchored else None
     meter = Meter(policy)
-    cast = Cast(policy, base, meter, {}, {}, learns)
+    cast = Cast(policy, base, meter, {}, {}, learns, {})
     others: dict[str, Policy] = {}
+
+    def fixed(spec: str) -> Policy:
+        if spec not in others:
+            others[spec] = make_policy(spec, setup)
+        return others[spec]
+
+    def enter(role: str, name: str, who: Policy) -> str:
+        name = name if recipe.role(role).sampling is None else f"{name}/{role}"
+        cast.players[name] = Player(name, who, sampling_from(recipe.sampling_of(role)))
+        return name
+
     for role in game.roles:
-        spec = recipe.role(role).player
-        if spec:
-            if spec not in others:
-                others[spec] = make_policy(spec, setup)
-            name, who = spec, others[spec]
+        chosen = recipe.role(role)
+        if chosen.player:
+            cast.player_of[role] = enter(role, chosen.player, fixed(chosen.player))
         elif role in frozen:
             assert base is not None
-            name, who = BASE, base
+            cast.player_of[role] = enter(role, BASE, base)
         else:
-            name, who = MAIN, meter
-        if recipe.role(role).sampling is not None:
-            name = f"{name}/{role}"
-        cast.player_of[role] = name
-        cast.players[name] = Player(name, who, sampling_from(recipe.sampling_of(role)))
+            cast.player_of[role] = enter(role, MAIN, meter)
+        if chosen.opponent:
+            cast.opponents[role] = (enter(role, chosen.opponent, fixed(chosen.opponent)), chosen.opponent_share)
     return cast
 
 

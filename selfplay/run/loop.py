@@ -176,6 +176,7 @@ class Loop:
             replicas=recipe.schedule.replicas,
             player_of=self.cast.player_of,
             learns=self.cast.learns,
+            opponents=self.cast.opponents,
             task_of=lambda deal: self._tasks.draw(generation, deal),
         )
 

@@ -74,6 +74,10 @@ class RoleSection(Section):
     and ``adapter`` are reserved for the next release."""
     player: str = ""
     """A fixed player instead: ``random``, ``scripted:NAME``, ``tiny:FAMILY``, ``hf:PATH`` or ``RUN@best``."""
+    opponent: str = ""
+    """A fixed player that takes this role in some matches, where the role then does not learn; as for `player`."""
+    opponent_share: Share = 0.5
+    """Share of the matches that the opponent plays."""
     sampling: SamplingSection | None = None
     """Instead of the recipe's ``[sampling]``."""
     credit: str = "group_zscore"
