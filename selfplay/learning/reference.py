@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 from transformers import PreTrainedModel
@@ -12,22 +11,6 @@ from selfplay.learning.batches import kl_of
 from selfplay.learning.learner import LearnerSettings
 from selfplay.policies.scoring import token_logprobs
 from selfplay.types import Row
-
-M = TypeVar("M", bound=PreTrainedModel)
-
-
-def frozen_copy(model: M) -> M:
-    """A copy of `model` that never changes, on the same device.
-
-    Built from the config and the weights. `copy.deepcopy` would not do: TRL replaces `forward` of the model it trains
-    by a closure over that very model, which a deep copy goes on calling.
-    """
-    copy = type(model)(model.config)
-    copy.load_state_dict(model.state_dict())
-    copy.to(device=model.device, dtype=model.dtype)  # type: ignore[call-arg]  # transformers' wrapper hides self
-    copy.requires_grad_(False)
-    copy.train(False)
-    return copy
 
 
 def fill_reference(rows: Sequence[Row], reference: PreTrainedModel, settings: LearnerSettings) -> None:

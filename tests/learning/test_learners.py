@@ -299,20 +299,6 @@ def test_row_trainer_refuses_what_its_seams_do_not_carry(bad: dict[str, object])
         RowTrainer(worlds.model(0), worlds.tokenizer(), args, s)
 
 
-def test_a_frozen_copy_stays_what_it_was_while_the_original_learns() -> None:
-    import torch
-
-    from selfplay.learning.reference import frozen_copy
-
-    model, learner, stats = learn("trl", [off_policy_rows()])
-    ids = torch.arange(5)[None]
-    copy = frozen_copy(model)
-    before = model(input_ids=ids).logits.detach()
-    learner.train(iter([off_policy_rows(1)]), stats.append)
-    assert torch.equal(copy(input_ids=ids).logits, before)
-    assert not torch.equal(model(input_ids=ids).logits, before)
-
-
 def test_micro_batches_are_pure_and_within_budget() -> None:
     from selfplay.learning.batches import micro_batches
 
