@@ -100,7 +100,10 @@ def _pinned(recipe: Recipe, root: str | Path, threads: int = 0) -> Recipe:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = recipe.policy.threads or threads or cores
     policy = recipe.policy.model_copy(update={"threads": count, "base": pinned(recipe.policy.base, root)})
-    roles = {name: role.model_copy(update={"player": pinned(role.player, root)}) for name, role in recipe.roles.items()}
+    roles = {
+        name: role.model_copy(update={key: pinned(getattr(role, key), root) for key in ("player", "opponent")})
+        for name, role in recipe.roles.items()
+    }
     return recipe.model_copy(update={"policy": policy, "roles": roles})
 
 

@@ -91,10 +91,11 @@ def test_a_settle_that_fails_is_named(recipe_file: Path, tmp_path: Path, game_fi
 def test_a_run_that_starts_from_a_snapshot_remembers_which(recipe_file: Path, tmp_path: Path) -> None:
     root, sets = tmp_path / "runs", ["schedule.generations=2", "evaluation.every=0"]
     first = selfplay.league(recipe_file, root=root, overrides=sets)
-    sets += ["policy.base=last@last", "roles.asker.player=last@gen-0"]
+    sets += ["policy.base=last@last", "roles.asker.player=last@gen-0", "roles.answerer.opponent=last@best"]
     second = selfplay.league(recipe_file, root=root, overrides=sets)
     assert f'base = "{first.info.id}@gen-2"' in second.config
     assert f'player = "{first.info.id}@gen-0"' in second.config
+    assert f'opponent = "{first.info.id}@gen-' in second.config
     assert selfplay.league(resume=second.path, root=root).status() == "done"
 
 
