@@ -59,8 +59,9 @@ class Puzzle:
         """Belongs to the exam; nobody may be trained on it."""
         return seeds.derive(0, "countdown", self.key) % HELD_OUT == 0
 
-    def solved_by(self, answer: Expression) -> bool:
-        return answer.numbers == self.numbers and answer.value == self.target
+    def solved_by(self, answer: Expression | None) -> bool:
+        """Uses every number once and hits the target; `None`, the value of a foul, does not."""
+        return answer is not None and answer.numbers == self.numbers and answer.value == self.target
 
 
 def random_witness(rng: random.Random, size: int, highest: int = 9, *, held_out: bool = False) -> Expression:
