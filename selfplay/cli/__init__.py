@@ -57,7 +57,8 @@ def _explain(error: SelfplayError) -> None:
         import traceback
 
         traceback.print_exc()
+    text = "\n".join([str(error), *getattr(error, "__notes__", ())])
     if error.exit_code == STOPPED:
-        screen.notice(str(error))
+        screen.notice(text)
     else:
-        screen.error(str(error))
+        screen.error(text)

@@ -175,7 +175,7 @@ def _runs(root: Path) -> Iterator[Finding]:
     yield Finding("runs", Health.OK, f"{len(runs)} in {root}" + (f": {counts}" if counts else ""))
     for (run, info), state in zip(runs, states, strict=True):
         if state == "killed":
-            advice = f"selfplay league --resume {info.id}    or delete {run.path}"
+            advice = f"selfplay league --resume {run.folder.handle}    or delete {run.path}"
             yield Finding("runs", Health.NOTE, f"{info.id} ({info.name}) was killed", advice)
     for folder in sorted(Path(root).glob("*/.*.tmp")):
         yield Finding("runs", Health.NOTE, f"half a file is left: {folder}", "delete it, unless its run is going on")

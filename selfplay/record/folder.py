@@ -28,7 +28,7 @@ from selfplay.errors import RunError, UnknownName, UsageError
 from selfplay.record import lock
 from selfplay.record.codec import SCHEMA, check_schema
 from selfplay.record.info import RunInfo, write_atomically
-from selfplay.record.log import sound_size
+from selfplay.record.log import check_size, sound_size
 from selfplay.types import Json
 
 _SEAL = "checkpoint.json"
@@ -128,6 +128,14 @@ class RunFolder:
             raise UsageError(f"{name!r} could be any of these runs: {names}\n  give more of the id")
         return found[0][0]
 
+    @property
+    def handle(self) -> str:
+        """What a command typed here calls this run: its id, or its path if it is not kept in ``./runs``."""
+        path, here = self.path.resolve(), Path.cwd()
+        if path.parent == Path("runs").resolve():
+            return path.name[-4:]
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
     # paths
 
     @property
@@ -145,11 +153,6 @@ class RunFolder:
     def snapshot(self, generation: int) -> Path:
         """Folder of the weights as they were before generation `generation` was played; 0: as the run began."""
         return self.snapshots / f"gen-{generation:04d}"
-
-    @property
-    def resume_hint(self) -> str:
-        """What to do when the disk is full."""
-        return f"free some space, then: selfplay league --resume {self.path.name[-4:]}"
 
     def new_attempt(self) -> Path:
         """Make ``logs/attempt-N`` for this process and point ``logs/latest`` at it."""
@@ -226,7 +229,7 @@ class RunFolder:
         target = keep[-1] if keep else None
         offsets = target.offsets if target else {}
         for name, size in offsets.items():
-            _check_size(self.path / name, size)
+            check_size(self.path / name, size)
         for later in checkpoints[len(keep) :]:
             (later.path / _SEAL).unlink()
         kept = {checkpoint.path for checkpoint in keep}
@@ -290,12 +293,3 @@ def _link(link: Path, target: Path) -> None:
     draft.unlink(missing_ok=True)
     draft.symlink_to(target)
     draft.replace(link)
-
-
-def _check_size(log: Path, size: int) -> None:
-    found = log.stat().st_size if log.exists() else 0
-    if found < size:
-        raise RunError(
-            f"{log} has {found} bytes, but the checkpoint was made when it had {size}\n"
-            "  it was changed from outside; restore it from a copy, or start a new run"
-        )

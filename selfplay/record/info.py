@@ -21,6 +21,7 @@ from pathlib import Path
 
 from selfplay.errors import RunError
 from selfplay.record.codec import SCHEMA, check_schema
+from selfplay.record.log import cannot_write
 from selfplay.types import Json
 
 _PACKAGES = ("selfplay", "numpy", "torch", "transformers", "trl", "accelerate", "peft", "vllm")
@@ -142,7 +143,7 @@ def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()
-        raise RunError(f"cannot write {path}: {error.strerror}\n  the old file is unchanged") from error
+        raise cannot_write(path, error.strerror) from error
 
 
 def _versions() -> Mapping[str, str]:

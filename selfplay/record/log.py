@@ -8,6 +8,7 @@ Nothing here knows what a line means.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -54,18 +55,20 @@ class JsonlLog:
     Args:
         path: created with its folder if missing; a torn tail is cut off.
         fsync: after each line wait until it is on the disk (survives power loss, not only a killed process).
-        resume_hint: last line of the error raised when a line cannot be written.
 
     Raises:
         UsageError: the file cannot be opened for writing.
+        RunError: the disk is full.
     """
 
-    def __init__(self, path: Path, *, fsync: bool = False, resume_hint: str = "free some space") -> None:
-        self.path, self._fsync, self._hint = path, fsync, resume_hint
+    def __init__(self, path: Path, *, fsync: bool = False) -> None:
+        self.path, self._fsync = path, fsync
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise cannot_write(path, error.strerror) from error
             raise UsageError(f"cannot write {path}: {error.strerror}\n  choose a folder you may write to") from error
         self.size = sound_size(path)
         self._torn = True
@@ -93,7 +96,7 @@ class JsonlLog:
         except OSError as error:
             with contextlib.suppress(OSError):  # if even this fails, the next append or the next process does it
                 self._cut()
-            raise self._failed(error) from error
+            raise cannot_write(self.path, error.strerror) from error
         self._torn = False
         span = Span(self.size, len(data))
         self.size += len(data)
@@ -108,7 +111,7 @@ class JsonlLog:
         try:
             os.fsync(self._fd)
         except OSError as error:
-            raise self._failed(error) from error
+            raise cannot_write(self.path, error.strerror) from error
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -127,13 +130,14 @@ class JsonlLog:
             os.ftruncate(self._fd, self.size)
             self._torn = False
 
-    def _failed(self, error: OSError) -> RunError:
-        free = shutil.disk_usage(self.path.parent).free
-        return RunError(
-            f"cannot write {self.path}: {error.strerror}\n"
-            f"  {free:,} bytes are free there; nothing written before is lost\n"
-            f"  {self._hint}"
-        )
+
+def cannot_write(path: Path, why: object) -> RunError:
+    """The error to raise when the disk refused `path`."""
+    free = shutil.disk_usage(next(place for place in path.absolute().parents if place.exists())).free
+    return RunError(
+        f"cannot write {path}: {why}\n  {free:,} bytes are free there; nothing written before is lost\n"
+        "  free some space, or mend the disk"
+    )
 
 
 def read_lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[Line]:
@@ -218,6 +222,16 @@ def sound_size(path: Path) -> int:
     """Bytes up to the end of the last whole line: what a torn file is cut to (0 for a missing one)."""
     last = read_last(path)
     return last.span.offset + last.span.length if last else 0
+
+
+def check_size(log: Path, size: int) -> None:
+    """Raises: RunError: the log is shorter than it was when it had `size` bytes."""
+    found = log.stat().st_size if log.exists() else 0
+    if found < size:
+        raise RunError(
+            f"{log} has {found} bytes, but the checkpoint was made when it had {size}\n"
+            "  it was changed from outside; restore it from a copy, or start a new run"
+        )
 
 
 def _find_newline(fd: int, end: int) -> int:

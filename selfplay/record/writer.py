@@ -105,5 +105,5 @@ class RunWriter:
     def _log(self, path: Path) -> JsonlLog:
         log = self._logs.get(path)
         if log is None:
-            log = self._logs[path] = JsonlLog(path, fsync=self._fsync, resume_hint=self.folder.resume_hint)
+            log = self._logs[path] = JsonlLog(path, fsync=self._fsync)
         return log

@@ -152,7 +152,7 @@ def _work(
     from selfplay.run.loop import HealthStop, Loop, StopRequested
     from selfplay.run.resume import Salvage
 
-    run = Run(folder)
+    run, resume = Run(folder), f"resume with: selfplay league --resume {folder.handle}"
     with RunWriter(folder) as writer:
         if resumed and recipe.schedule.mode == "fast":
             done = folder.sealed()
@@ -173,14 +173,15 @@ def _work(
             saved = isinstance(stop, StopRequested)
             _end(writer, Status.STOPPED, "stopped by Ctrl-C")
             raise Stopped(
-                f"stopped{', everything saved' if saved else ' at once; the last checkpoint counts'}\n"
-                f"  resume with: selfplay league --resume {run.info.id}"
+                f"stopped{', everything saved' if saved else ' at once; the last checkpoint counts'}\n  {resume}"
             ) from None
         except HealthStop as stop:
             _end(writer, Status.STOPPED, str(stop))
+            stop.add_note(f"  {resume}")
             raise
         except BaseException as error:
             _try_end(writer, Status.FAILED, f"{type(error).__name__}: {error}")
+            error.add_note(f"  {resume}")
             raise
         _end(writer, Status.DONE, "all generations played")
     return run

@@ -29,6 +29,7 @@ from selfplay.learning.reference import fill_reference
 from selfplay.learning.rows import rows_from
 from selfplay.record import events
 from selfplay.record.live import LiveFeed
+from selfplay.record.log import cannot_write
 from selfplay.record.run import Run
 from selfplay.record.writer import RunWriter
 from selfplay.run.cast import MAIN, sampling_from
@@ -208,7 +209,7 @@ class Loop:
         except Exception as error:
             raise RunError(
                 f"settle of game {game.name()} failed in generation {now.number}: {describe(error)}\n"
-                "  `selfplay games check` tries it on many kinds of matches; mend it, then resume"
+                "  `selfplay games check` tries it on many kinds of matches"
             ) from error
         if changes:
             self._writer.event(events.edits(now.number, changes))
@@ -308,7 +309,7 @@ class Loop:
             self.learner.save(path)
             self._average.save(path)
         except Exception as error:  # torch and safetensors have errors of their own for a full disk
-            raise RunError(f"cannot write checkpoint {path}: {error}\n  {folder.resume_hint}") from error
+            raise cannot_write(path, error) from error
         self._writer.checkpoint(path, self.next - 1, self.cast.policy.weights_version)
         self._salvage.forget(self.next - 1)
         self._snapshots.prune(self.recipe.schedule.keep_checkpoints)

@@ -10,6 +10,7 @@ from selfplay.policies.hf import LocalPolicy
 from selfplay.policies.loading import load_hf, save_hf
 from selfplay.record import events
 from selfplay.record.events import Event
+from selfplay.record.log import cannot_write
 from selfplay.record.run import Run
 from selfplay.record.writer import RunWriter
 from selfplay.run.evaluate import ExamResult
@@ -48,7 +49,7 @@ class Snapshots:
         try:
             save_hf(self._policy.model, self._policy.tokenizer, path)
         except Exception as error:  # safetensors has an error of its own for a full disk
-            raise RunError(f"cannot write snapshot {path}: {error}\n  {self._folder.resume_hint}") from error
+            raise cannot_write(path, error) from error
         name = f"gen-{number}"
         event = events.snapshot(number, update, name, str(path.relative_to(self._folder.path)), score)
         self._writer.event(event)

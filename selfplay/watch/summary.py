@@ -242,17 +242,17 @@ def _speed(found: Summary) -> Text:
 
 
 def _next(run: Run, examined: bool) -> Text:
-    id, game = run.info.id, inert(run.info.game)
+    name, game = run.folder.handle, inert(run.info.game)
     text = Text(f"everything is in {run.path}\n").append("what next\n", "bold")
     steps = [
-        (f"selfplay watch {id}", "the curves again"),
-        (f"selfplay show {id}/last", "the last match, move by move"),
-        (f"selfplay export {id} --to parquet", "every move as a table for `datasets`"),
+        (f"selfplay watch {name}", "the curves again"),
+        (f"selfplay show {name}/last", "the last match, move by move"),
+        (f"selfplay export {name} --to parquet", "every move as a table for `datasets`"),
     ]
     if run.snapshots:
-        steps.append((f"selfplay snapshot export {id}@best DIR", "the model as a Hugging Face folder"))
+        steps.append((f"selfplay snapshot export {name}@best DIR", "the model as a Hugging Face folder"))
         if examined:
-            steps.append((f"selfplay eval {id}@best --game {game}", "a longer exam"))
+            steps.append((f"selfplay eval {name}@best --game {game}", "a longer exam"))
     width = max(len(command) for command, _ in steps)
     for command, what in steps:
         text.append(f"  {command.ljust(width)}", "cyan").append(f"   {what}\n")

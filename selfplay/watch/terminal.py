@@ -148,7 +148,8 @@ def watch(run: Run, *, console: Console | None = None, period_s: float = 0.5) ->
         except KeyboardInterrupt:
             left = True
     if left and not view.state.ended:
-        console.print(Text(f"left the view; the run goes on. Come back with: selfplay watch {view.state.info.id}"))
+        back = f"selfplay watch {run.folder.handle}"
+        console.print(Text(f"left the view; the run goes on. Come back with: {back}"), soft_wrap=True)
 
 
 class _Keys:

@@ -104,7 +104,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path: Path, tiny_model: Path) -
         process.kill()
     stopped = open_run("last", root)
     assert process.returncode == 130, err
-    assert f"selfplay league --resume {stopped.info.id}" in err
+    assert f"selfplay league --resume {root}" in err  # it is not kept in ./runs
     assert "Traceback" not in err and "error" not in err
     assert stopped.status() == "stopped" and out.startswith("gen ")
     closed = sum(1 for _ in stopped.events("generation_closed"))

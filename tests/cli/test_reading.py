@@ -132,7 +132,7 @@ def test_doctor_finds_what_killed_runs_leave_behind(selfplay: Command, copied_ru
     notes = [finding["found"] for finding in report["findings"] if finding["name"] == "runs"]
     assert f"{info.id} (bots) was killed" in notes[1] and ".run.json.123.tmp" in notes[2]
     text = selfplay("doctor", "--root", copied_run.path.parent).out
-    assert f"selfplay league --resume {info.id}" in text
+    assert f"selfplay league --resume {copied_run.path.parent}" in text
 
 
 def test_doctor_says_when_there_is_no_space(selfplay: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,10 +93,10 @@ def test_a_full_disk_leaves_no_half_line_and_says_what_to_do(tmp_path: Path, mon
         room -= written
         return written
 
-    with JsonlLog(path, resume_hint="resume with: selfplay league --resume 3f2a") as log:
+    with JsonlLog(path) as log:
         log.append({"i": 0})
         monkeypatch.setattr(os, "write", short)
-        with pytest.raises(RunError, match=r"(?s)a\.jsonl: No space.*bytes are free.*--resume 3f2a"):
+        with pytest.raises(RunError, match=r"(?s)a\.jsonl: No space.*bytes are free.*free some space"):
             log.append({"text": "x" * 100})
         assert path.read_bytes() == b'{"i":0}\n'
         monkeypatch.setattr(os, "write", real)
@@ -143,6 +143,9 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
             for count in range(1000):
                 log.append({"i": count, "text": "x" * 1000})
         assert [v["i"] for v in read(path)] == list(range(count)) and 30 < count < 70
+        subprocess.run(["mount", "-o", "remount,nr_inodes=2", disk], check=True)  # the disk itself and a.jsonl
+        with pytest.raises(RunError, match="No space left"):
+            JsonlLog(disk / "b.jsonl")
     finally:
         subprocess.run(["umount", disk], check=True)
 

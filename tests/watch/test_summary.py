@@ -37,7 +37,8 @@ def test_numbers(run: Run) -> None:
     assert data["tokens_per_s"] == 540 and sum(data["notes"]["size"]["first"].values()) == 12
 
 
-def test_words(run: Run, folder: RunFolder) -> None:
+def test_words(run: Run, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.path.parents[1])
     folder.snapshot(7).mkdir()
     with RunWriter(folder) as writer:
         writer.event(events.snapshot(7, 7, "best", "snapshots/gen-0007"))
@@ -47,6 +48,8 @@ def test_words(run: Run, folder: RunFolder) -> None:
     assert re.search(r"│ size +│ 3: \d+%  4: \d+%  5: \d+% +│ 3: \d+%", text) and "mean  0." in text
     assert f"selfplay snapshot export {run.info.id}@best DIR" in text
     assert f"selfplay eval {run.info.id}@best --game countdown" in text and str(run.path) in text.replace("\n", "")
+    monkeypatch.chdir("runs")
+    assert f"selfplay snapshot export {run.path.name}@best DIR" in shown(run)
 
 
 def test_a_fall_and_a_standstill_are_called_that(run: Run, folder: RunFolder) -> None:

@@ -176,7 +176,7 @@ def test_leaving_the_view_leaves_the_run_alone(folder: RunFolder, key: bytes) ->
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
         viewer = subprocess.Popen(
             command, stdin=side, stdout=side, stderr=side, env=environment, start_new_session=True,
-            preexec_fn=_own_terminal,
+            preexec_fn=_own_terminal, cwd=folder.path.parents[1],
         )  # fmt: skip
         os.close(side)
         seen = _read_until(main, b"HELD-OUT")
