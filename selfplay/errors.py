@@ -16,7 +16,8 @@ An error message says what failed, the value and where it came from, what was al
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class SelfplayError(Exception):
@@ -60,6 +61,16 @@ class MissingExtra(UsageError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional package\n  install it with: pip install 'selfplay[{extra}]'")
+
+
+@contextmanager
+def comes_from(where: str) -> Iterator[None]:
+    """Inside it, a `UsageError` is given a note that says where the wrong value came from."""
+    try:
+        yield
+    except UsageError as error:
+        error.add_note(f"  from {where}")
+        raise
 
 
 class RunError(SelfplayError):

@@ -25,6 +25,7 @@ from transformers import (
 from transformers.utils import logging
 
 from selfplay.errors import UsageError
+from selfplay.policies.folders import check_source
 from selfplay.policies.hf import LocalPolicy
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -51,7 +52,7 @@ def load_hf(
         UsageError: the path is missing, it is not a causal language model, or it lacks weights or a tokenizer.
     """
     name = os.path.expanduser(source)
-    _check_path(name)
+    check_source(name)
     target = _device(device)
     config = _config(name)
     if dtype not in DTYPES and dtype != "auto":
@@ -69,15 +70,6 @@ def save_hf(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: 
     with _no_progress_bars():
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-def _check_path(name: str) -> None:
-    folder = Path(name)
-    looks_like_path = folder.is_absolute() or name.startswith(".") or len(folder.parts) > 2
-    if looks_like_path and not folder.exists():
-        raise UsageError(f"no model at {name!r}: there is no such folder (looked in {Path.cwd()})")
-    if folder.exists() and not (folder / "config.json").is_file():
-        raise UsageError(f"no model at {name!r}: a Hugging Face folder with a config.json was expected")
 
 
 def _device(device: str) -> torch.device:

@@ -23,7 +23,9 @@ def hold(folder: Path) -> Iterator[None]:
     try:
         fd = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise UsageError(f"cannot write in run folder {folder}: {error.strerror}") from error
+        raise UsageError(
+            f"cannot write in run folder {folder}: {error.strerror}\n  copy it to a place you may write to"
+        ) from error
     try:
         if not _try(fd, patience_s=0.5):
             holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"

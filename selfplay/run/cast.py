@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfplay.errors import UnknownName, UsageError
+from selfplay.errors import UnknownName, UsageError, comes_from
 from selfplay.game import Game
 from selfplay.policies.hf import LocalPolicy
 from selfplay.run.players import Setup, make_policy, model_policy
@@ -67,7 +67,8 @@ def make_cast(recipe: Recipe, game: Game, root: str) -> Cast:
     _check_sampling(recipe, [role for role, learning in learns.items() if learning])
     section = recipe.policy
     setup = Setup(game, root, section.device, section.dtype, section.threads, section.batch_size)
-    policy = model_policy(section.base, setup)
+    with comes_from("policy.base of the recipe"):
+        policy = model_policy(section.base, setup)
     frozen = [r for r in game.roles if recipe.role(r).weights == "frozen" and not recipe.role(r).player]
     anchored = any(recipe.role(r).kl > 0 for r, learning in learns.items() if learning)
     base = model_policy(section.base, setup) if frozen or anchored else None
@@ -77,7 +78,8 @@ def make_cast(recipe: Recipe, game: Game, root: str) -> Cast:
 
     def fixed(spec: str) -> Policy:
         if spec not in others:
-            others[spec] = make_policy(spec, setup)
+            with comes_from("`player` in [roles] of the recipe"):
+                others[spec] = make_policy(spec, setup)
         return others[spec]
 
     def enter(role: str, name: str, who: Policy) -> str:

@@ -92,7 +92,7 @@ def _resolve(recipe: str | Path | Recipe, overrides: Sequence[str]) -> tuple[Rec
     if not isinstance(recipe, Recipe):
         return load_recipe(recipe, overrides)
     text = to_toml(recipe)
-    return recipe_from(set_keys(parse_toml(text, "recipe"), overrides)), text
+    return recipe_from(set_keys(parse_toml(text, "recipe"), overrides), overrides=overrides), text
 
 
 def _pinned(recipe: Recipe, root: str | Path, threads: int = 0) -> Recipe:
@@ -124,9 +124,10 @@ def _resumed_recipe(
     """
     stored = parse_toml(folder.config.read_text("utf-8"), str(folder.config))
     old = recipe_from(stored, origin=str(folder.config))
-    new = recipe_from(set_keys(stored, overrides), origin="--set") if recipe is None else _resolve(recipe, overrides)[0]
-    if recipe is not None:
-        new = _pinned(new, root, threads=old.policy.threads)
+    if recipe is None:
+        new = recipe_from(set_keys(stored, overrides), origin=str(folder.config), overrides=overrides)
+    else:
+        new = _pinned(_resolve(recipe, overrides)[0], root, threads=old.policy.threads)
     before, after = _leaves(old.model_dump()), _leaves(new.model_dump())
     changes = [
         key for key in sorted({*before, *after}) if before.get(key) != after.get(key) and not key.startswith(MAY_CHANGE)

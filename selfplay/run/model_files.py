@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
 
-from selfplay.run.players import snapshot_path
+from selfplay.policies.folders import check_source
+from selfplay.run.players import not_local, snapshot_path
 
 BYTES_PER_TOKEN = 4.0
 """Of English text in the tokenizers of current models; used where the model's own cannot be asked."""
@@ -26,14 +28,22 @@ def count_parameters(folder: Path) -> int | None:
 
 
 def model_folder(base: str, root: str | Path) -> Path | None:
-    """Where the model lies on this machine, if it does."""
+    """Where the model lies on this machine, if it does.
+
+    Raises:
+        UsageError: it is no local model at all, or a folder, family or snapshot that does not exist.
+    """
     kind, _, rest = base.partition(":")
     if kind == "tiny":
         from selfplay.tiny.store import find_tiny
 
         return find_tiny(rest)
     if kind != "hf":
+        if "@" not in base:
+            raise not_local(base)
         return snapshot_path(base, root)
+    rest = os.path.expanduser(rest)
+    check_source(rest)
     if Path(rest).is_dir():
         return Path(rest)
     try:

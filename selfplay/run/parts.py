@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfplay.errors import UnknownName, UsageError
+from selfplay.errors import UnknownName, UsageError, comes_from
 from selfplay.game import Game
 from selfplay.games import make_game
 from selfplay.learning.credit import CreditRule
@@ -40,7 +40,8 @@ class Parts:
         Raises:
             UsageError: whatever is wrong with the recipe.
         """
-        game = make_game(recipe.game.id, recipe.game.settings)
+        with comes_from("[game] of the recipe"):
+            game = make_game(recipe.game.id, recipe.game.settings)
         _check_controllers(recipe, game)
         _check_health(recipe, game)
         controllers = [make_controller(section) for section in recipe.controllers]

@@ -96,8 +96,13 @@ def model_policy(spec: str, setup: Setup) -> LocalPolicy:
 
     policy = make_policy(spec, setup)
     if not isinstance(policy, LocalPolicy):
-        raise UsageError(f"{spec!r} is not a local model\n  expected tiny:FAMILY, hf:PATH_OR_ID or RUN@best")
+        raise not_local(spec)
     return policy
+
+
+def not_local(spec: str) -> UsageError:
+    """The error for a player that cannot be trained."""
+    return UsageError(f"{spec!r} is not a local model\n  expected tiny:FAMILY, hf:PATH_OR_ID or RUN@best")
 
 
 def _human(rest: str, setup: Setup) -> Policy:

@@ -48,13 +48,14 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"it is not UTF-8 text ({error.reason})"
         raise UsageError(
-            f"cannot read recipe {file}: {error.strerror}\n  recipes that come with the project: examples/*/*.toml"
+            f"cannot read recipe {file}: {why}\n  recipes that come with the project: examples/*/*.toml"
         ) from None
     data = set_keys(parse_toml(text, str(file)), overrides)
     data.setdefault("name", f"{file.resolve().parent.name}-{file.stem}".removesuffix("-recipe"))
-    return recipe_from(data, origin=str(file), text=text), text
+    return recipe_from(data, origin=str(file), text=text, overrides=overrides), text
 
 
 def set_keys(data: Mapping[str, Json], overrides: Sequence[str]) -> dict[str, Json]:
@@ -84,8 +85,16 @@ def parse_toml(text: str, origin: str) -> dict[str, Json]:
         raise UsageError(f"{origin} is not valid TOML: {error}") from None
 
 
-def recipe_from(data: Mapping[str, Json], *, origin: str = "recipe", text: str = "") -> Recipe:
+def recipe_from(
+    data: Mapping[str, Json], *, origin: str = "recipe", text: str = "", overrides: Sequence[str] = ()
+) -> Recipe:
     """Validate a recipe given as a dictionary.
+
+    Args:
+        data: the recipe.
+        origin: where it comes from, for errors.
+        text: of the file it comes from, so that errors can name a line.
+        overrides: ``a.b=value`` that are in `data` already, so that errors can name them.
 
     Raises:
         UsageError: the first thing that is wrong with it.
@@ -93,11 +102,13 @@ def recipe_from(data: Mapping[str, Json], *, origin: str = "recipe", text: str =
     try:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
-        raise _explain(error, data, origin, text) from None
+        raise _explain(error, origin, text, overrides) from None
     for name, role in recipe.roles.items():
         if role.weights in ("fork", "adapter"):
+            path = ["roles", name, "weights"]
             raise UsageError(
-                f"roles.{name}.weights = {role.weights!r} in {origin}: not available yet\n  use 'shared' or 'frozen'"
+                f"{'.'.join(path)} = {role.weights!r}: not available yet; use 'shared' or 'frozen'\n"
+                f"  from {_place(path, origin, text, overrides)}"
             )
     return recipe
 
@@ -159,18 +170,27 @@ def _put(data: dict[str, Any], path: list[str], value: Json, origin: str) -> Non
     data[path[-1]] = value
 
 
-def _explain(error: ValidationError, data: Mapping[str, Json], origin: str, text: str) -> UsageError:
+def _explain(error: ValidationError, origin: str, text: str, overrides: Sequence[str]) -> UsageError:
     """The first finding of pydantic in the words of this project."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
-    dotted, line = ".".join(path), _line_of(text, path)
-    where = f"{origin}:{line}" if line else origin
+    dotted, where = ".".join(path), _place(path, origin, text, overrides)
     if first["type"] == "extra_forbidden":
         return UnknownName("recipe key", dotted, _siblings(path), f"from {where}")
     if first["type"] == "missing":
         return UsageError(f"recipe key {dotted} is missing in {origin}")
     value = first.get("input")
     return UsageError(f"{dotted} = {value!r}: {first['msg'][0].lower()}{first['msg'][1:]}\n  from {where}")
+
+
+def _place(path: list[str], origin: str, text: str, overrides: Sequence[str]) -> str:
+    """Where a key was set last: by ``--set``, or in a line of the file."""
+    dotted = ".".join(path)
+    for override in reversed(overrides):
+        if f"{dotted}.".startswith(f"{override.partition('=')[0].strip()}."):
+            return f"--set {override}"
+    line = _line_of(text, path)
+    return f"{origin}:{line}" if line else origin
 
 
 def _siblings(path: list[str]) -> list[str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +77,10 @@ def test_unknown_names(
         (RECIPE + "[roles.solvr]\nkl = 0.1\n", "unknown role of game countdown 'solvr' - did you mean 'solver'?"),
         (RECIPE + "[game.settings]\nattempt = 3\n", "did you mean 'attempts'?"),
         (RECIPE, "unknown tiny model 'nowhere'"),
+        (RECIPE.replace("tiny:nowhere", "hf:./nowhere"), "no model at './nowhere': there is no such folder"),
+        (RECIPE.replace("tiny:nowhere", "nobody@best"), "unknown run 'nobody'"),
+        (RECIPE.replace("tiny:nowhere", "scripted:random"), "'scripted:random' is not a local model"),
+        (RECIPE.replace("countdown", "nowhere.py"), "no such game file: nowhere.py"),
     ],
 )
 def test_recipes(selfplay: Command, recipe: Path, text: str, message: str, dry: list[str]) -> None:
@@ -90,6 +97,31 @@ def test_a_recipe_error_names_the_line(selfplay: Command, recipe: Path) -> None:
     assert f"{recipe}:7" in result.err and "did you mean 'schedule.matches'?" in result.err
 
 
+@pytest.mark.parametrize(
+    ("args", "message", "place"),
+    [
+        (["--set", "schedule.matches=0"], "schedule.matches = 0: input should be greater than 0", "--set {set}"),
+        (["--set", "schedule={mode='quick'}"], "'exact' or 'fast'", "--set {set}"),
+        (["--set", "roles.solver.weights=fork"], "not available yet; use 'shared'", "--set {set}"),
+        (["--generations", "3", "--set", "learning.learner=3"], "learning.learner = 3", "--set {set}"),
+        (["--set", "policy.base=hf:./nowhere"], "no such folder", "policy.base of the recipe"),
+        (["--set", "game.id=countdwn"], "did you mean 'countdown'?", "[game] of the recipe"),
+    ],
+)
+def test_an_error_says_where_the_value_came_from(
+    selfplay: Command, recipe: Path, args: list[str], message: str, place: str
+) -> None:
+    result = selfplay("league", recipe, "--root", recipe.parent / "runs", *args)
+    assert result.code == 2 and message in result.err
+    assert result.err.endswith(f"  from {place.format(set=args[-1])}\n")
+
+
+def test_a_recipe_that_is_no_text(selfplay: Command, recipe: Path) -> None:
+    recipe.write_bytes(b"\xff\xfe")
+    result = selfplay("league", recipe)
+    assert result.code == 2 and f"cannot read recipe {recipe}: it is not UTF-8 text" in result.err
+
+
 def test_a_player_that_does_not_exist(selfplay: Command, recipe: Path, tiny_model: Path) -> None:
     recipe.write_text(RECIPE.replace("nowhere", str(tiny_model)) + '[roles.proposer]\nplayer = "randm"\n')
     result = selfplay("league", recipe, "--root", recipe.parent / "runs")
@@ -97,22 +129,28 @@ def test_a_player_that_does_not_exist(selfplay: Command, recipe: Path, tiny_mode
     assert not (recipe.parent / "runs").exists()
 
 
-def test_a_game_file_with_a_syntax_error(selfplay: Command, tmp_path: Path) -> None:
+def test_a_game_file_with_a_syntax_error(selfplay: Command, recipe: Path, tmp_path: Path) -> None:
     file = tmp_path / "broken.py"
     file.write_text("from selfplay import Game\n\nclass Broken(Game)\n    pass\n")
     for command in (
         ["play", file],
         ["games", "check", file],
         ["tiny", "make", "--with", file, "--out", tmp_path / "m"],
+        ["league", recipe, "--set", f"game.id={file}", "--root", tmp_path / "runs"],
+        ["eval", "random", "--game", file],
     ):
         result = selfplay(*command)
         assert result.code == 2 and f"{file}:3: expected ':'" in result.err and "class Broken(Game)" in result.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.py", "recipe.toml"]
 
 
-def test_a_model_that_is_no_causal_lm(selfplay: Command, tmp_path: Path) -> None:
+def test_a_model_that_is_no_causal_lm(selfplay: Command, recipe: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "architectures": ["BertModel"]}))
     result = selfplay("play", "countdown", "--seat", f"solver=hf:{tmp_path}")
     assert result.code == 2 and "is not a causal language model" in result.err and "BertModel" in result.err
+    root = tmp_path / "runs"
+    result = selfplay("league", recipe, "--set", f"policy.base=hf:{tmp_path}", "--root", root)
+    assert result.code == 2 and "is not a causal language model" in result.err and not root.exists()
 
 
 def test_resuming_with_a_changed_recipe(selfplay: Command, copied_run: RunFolder) -> None:
@@ -138,6 +176,45 @@ def test_a_root_that_cannot_be_written(selfplay: Command, recipe: Path, tiny_mod
     blocked.write_text("")
     result = selfplay("league", recipe, "--root", blocked / "runs")
     assert result.code == 2 and "cannot create the run folder" in result.err and "--root" in result.err
+
+
+def test_a_run_folder_that_exists_is_left_alone(
+    selfplay: Command, recipe: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe.write_text(RECIPE.replace("nowhere", str(tiny_model)))
+    root = recipe.parent / "runs"
+    monkeypatch.setattr(secrets, "token_hex", lambda size: "3f2a")
+    monkeypatch.setattr(time, "strftime", lambda *_: "2026-11-21")
+    taken = root / "2026-11-21-mine-3f2a"
+    taken.mkdir(parents=True)
+    (taken / "thesis.tex").write_text("precious")
+    result = selfplay("league", recipe, "--root", root, "--name", "mine")
+    assert result.code == 2 and f"run folder {taken} exists and is not empty" in result.err
+    assert "--resume" in result.err and "--name" in result.err
+    assert [path.name for path in taken.iterdir()] == ["thesis.tex"] and os.listdir(root) == [taken.name]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounting needs root on Linux")
+def test_a_read_only_place(selfplay: Command, recipe: Path, tiny_model: Path, copied_run: RunFolder) -> None:
+    text = copied_run.config.read_text().replace("tiny:countdown", f"tiny:{tiny_model}")
+    copied_run.config.write_text(text)
+    recipe.write_text(RECIPE.replace("nowhere", str(tiny_model)))
+    root = copied_run.path.parent
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    if subprocess.run(["mount", "--bind", root, root], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", root], check=True)
+        new = selfplay("league", recipe, "--root", root)
+        old = selfplay("league", "--resume", copied_run.path)
+        read = [selfplay(*words) for words in (["show", copied_run.path], ["runs", "list", "--root", root])]
+    finally:
+        subprocess.run(["umount", "--lazy", root], check=True)
+    assert new.code == 2 and "cannot create the run folder" in new.err and "Read-only file system" in new.err
+    assert old.code == 2 and f"cannot write in run folder {copied_run.path}: Read-only file system" in old.err
+    assert "copy it to a place you may write to" in old.err
+    assert [result.code for result in read] == [0, 0]
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
 
 
 def test_files_are_never_overwritten(

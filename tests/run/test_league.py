@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,19 @@ def test_ctrl_c_saves_and_says_how_to_go_on(recipe_file: Path, tmp_path: Path, w
     stopped = selfplay.open_run(folder_in(root))
     assert stopped.status() == "stopped"
     again = selfplay.league(resume=stopped.path, root=root)
+    assert weights(again.path) == weights(calm.path)
+
+
+def test_torn_last_lines_are_cut_off_when_a_run_is_resumed(recipe_file: Path, tmp_path: Path, weights: Weights) -> None:
+    calm = selfplay.league(recipe_file, root=tmp_path / "runs")
+    torn = selfplay.open_run(shutil.copytree(calm.path, tmp_path / "torn", symlinks=True))
+    last = torn.folder.sealed()[-1]
+    shutil.rmtree(last.path)  # as if it had been killed before its last checkpoint
+    for log in (torn.folder.events, torn.folder.metrics, torn.folder.matches(5)):
+        log.write_bytes(log.read_bytes()[:-20])
+    assert len(list(torn.matches())) == 35
+    again = selfplay.league(resume=torn.path)
+    assert again.status() == "done" and logs(again) == logs(calm)
     assert weights(again.path) == weights(calm.path)
 
 
