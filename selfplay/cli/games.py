@@ -30,6 +30,16 @@ id = "{game}"
 [policy]
 base = "tiny:{model}" # made by: selfplay tiny make --with {game} --out {model}
 
+[sampling]
+max_tokens = 16
+
+[roles.teacher]
+group_by = "prompt" # its one move per match is compared with those of the other matches
+kl = 0.1            # keeps it near the demonstrations, or it will soon ask one and the same
+
+[roles.pupil]       # its answers are compared with each other within the match
+kl = 0.01
+
 [schedule]
 generations = 50
 matches = 32

@@ -8,6 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from selfplay.arena import Arena
+from selfplay.games import make_game
+from selfplay.learning.credit import credit
+from selfplay.policies.bots import ScriptedPolicy
+from selfplay.run.parts import credit_rules
+from selfplay.run.recipe_file import load_recipe
+from selfplay.types import Pairing, Player
+
 from .conftest import Command
 
 FAULTY = '''import random
@@ -96,6 +104,21 @@ def test_new_writes_a_game_that_passes_and_a_recipe_for_it(
     assert selfplay("play", "my_game.py").code == 0
     recipe = tomllib.loads((tmp_path / "my_game.toml").read_text())
     assert recipe["game"]["id"] == "my_game.py" and recipe["policy"]["base"] == "tiny:tiny-my_game"
+
+
+def test_every_role_of_a_new_game_learns(selfplay: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    selfplay("games", "new", "my_game")
+    recipe, _ = load_recipe("my_game.toml")
+    game = make_game(recipe.game.id, recipe.game.settings)
+    assert set(recipe.roles) == set(game.roles) and all(section.kl > 0 for section in recipe.roles.values())
+    seats, learns = dict.fromkeys(game.seats(), "random"), dict.fromkeys(game.seats(), True)
+    pairings = [Pairing(game.name(), seats, learns, i, i, sampling_seed=i) for i in range(recipe.schedule.matches)]
+    with Arena({game.name(): game}, {"random": Player("random", ScriptedPolicy("random", game))}) as arena:
+        records = list(arena.play(pairings))
+    advantages = credit(records, credit_rules(recipe, game)).advantages
+    roles = {(record.id, move.id): move.role for record in records for move in record.moves}
+    assert {roles[key] for key, advantage in advantages.items() if abs(advantage) > 0.1} == set(game.roles)
 
 
 def test_play_is_a_function_of_its_seed(selfplay: Command) -> None:
