@@ -48,7 +48,8 @@ def about(game: type[Game]) -> str:
 
 def _foul(policy: FoulPolicy) -> str:
     cost = "masked" if policy.reward is None else f"{policy.reward:g}"
-    return f"{cost} after {policy.retries} more tries" if policy.retries else cost
+    tries = "one more try" if policy.retries == 1 else f"{policy.retries} more tries"
+    return f"{cost} after {tries}" if policy.retries else cost
 
 
 def _type(hint: Any) -> str:

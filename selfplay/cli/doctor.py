@@ -120,7 +120,7 @@ def _torch() -> Iterator[Finding]:
     except ImportError:
         yield Finding("processor", Health.OK, f"{cores} cores")
         return
-    yield Finding("processor", Health.OK, f"{cores} cores, torch uses {torch.get_num_threads()} threads")
+    yield Finding("processor", Health.OK, f"{cores} cores, of which torch uses {torch.get_num_threads()}")
     if torch.cuda.is_available():
         for i in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(i)
@@ -172,7 +172,7 @@ def _runs(root: Path) -> Iterator[Finding]:
     runs = [(Run(folder), info) for folder, info in list_runs(root)]
     states = [run.status() for run, _ in runs]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    yield Finding("runs", Health.OK, f"{len(runs)} in {root}" + (f": {counts}" if counts else ""))
+    yield Finding("runs", Health.OK, f"{len(runs)} in {root}: {counts}" if runs else f"none in {root} yet")
     for (run, info), state in zip(runs, states, strict=True):
         if state == "killed":
             advice = f"selfplay league --resume {run.folder.handle}    or delete {run.path}"

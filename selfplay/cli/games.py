@@ -78,12 +78,12 @@ def show(game: GameName, json: JsonFlag = False) -> None:
         rows = [(name, s["type"], s["default"], s["about"]) for name, s in facts["settings"].items()]
         screen.show(screen.table(("setting", "type", "default", "meaning"), rows))
     exam = facts["exam"]
-    levels = ", ".join(f"{level}: {count}" for level, count in exam["levels"].items()) if exam else ""
+    levels = ", ".join(f"level {level} ({count} tasks)" for level, count in exam["levels"].items()) if exam else ""
     screen.show("")
     rest = [
         ("bots", ", ".join(facts["bots"]) or "none"),
         ("demonstrations", "yes, so `selfplay tiny make` can warm-start a model" if facts["demos"] else "none"),
-        ("exam", f"of {exam['role']}, tasks per level {levels}" if exam else "none"),
+        ("exam", f"of {exam['role']}: {levels}" if exam else "none"),
         ("results", "{} to {}{}".format(*facts["result_range"], ", zero-sum" if facts["zero_sum"] else "")),
     ]
     screen.show(screen.table(("", ""), rest))

@@ -80,7 +80,7 @@ def show(
 
 def _print_card(card: dict[str, Any], folder: Path) -> None:
     scores = card.pop("scores")
-    rows = [(key.replace("_", " "), _flat(value)) for key, value in card.items() if value]
+    rows = [(key.replace("_", " "), _flat(value)) for key, value in card.items() if value not in (None, "")]
     screen.show(screen.table(("", ""), [("folder", folder), *rows]))
     for game, score in scores.items():
         screen.show(f"\nin {game}", style="bold")

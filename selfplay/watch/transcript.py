@@ -46,7 +46,8 @@ def transcript(record: MatchRecord, as_seat: str | None = None, *, tokens: bool 
     for item in _in_order(record):
         if isinstance(item, list):
             if as_seat in (None, item[0].seat):
-                parts += _ask(item, checks if as_seat is None else None, tokens)
+                learns = record.pairing.learns.get(item[0].seat, False)
+                parts += _ask(item, checks if as_seat is None else None, tokens, learns)
         elif as_seat is None and item.kind != "check":
             parts.append(_fact(item))
     return Group(*parts, *([] if as_seat else [Text(), _ending(record)]))
@@ -63,7 +64,7 @@ def _header(record: MatchRecord, as_seat: str | None) -> Text:
     if pairing.task.source or pairing.task.data is not None:
         text.append(f"\n  task from {inert(pairing.task.source) or '?'}: {_json(pairing.task.data, 160)}")
     for seat, player in pairing.seats.items():
-        learns = "" if pairing.learns.get(seat) else "   does not learn"
+        learns = "   does not learn" if any(pairing.learns.values()) and not pairing.learns.get(seat) else ""
         text.append(f"\n  {seat}", "cyan").append(f" = {inert(player)}").append(learns, "dim")
     return text
 
@@ -91,7 +92,7 @@ def _path(move: Move) -> Path:
     return tuple(int(part) for part in move.id.split("."))
 
 
-def _ask(moves: list[Move], checks: Checks | None, tokens: bool) -> list[RenderableType]:
+def _ask(moves: list[Move], checks: Checks | None, tokens: bool, seat_learns: bool) -> list[RenderableType]:
     """Prompt and replies; with `checks` also what became of each reply, which its seat never sees."""
     first = moves[0]
     head = Text(f"{first.seat}", "bold cyan")
@@ -107,13 +108,13 @@ def _ask(moves: list[Move], checks: Checks | None, tokens: bool) -> list[Rendera
     for move in moves:
         parts.append(_block(f"{move.id:>9} ▸ ", move.text, "bold"))
         if checks is not None:
-            parts.append(Padding(_judged(move, checks.get(move.id, [])), _INDENT, expand=False))
+            parts.append(Padding(_judged(move, checks.get(move.id, []), seat_learns), _INDENT, expand=False))
         if tokens and move.completion.token_ids is not None:
             parts.append(Padding(_tokens(move), _INDENT, expand=False))
     return parts
 
 
-def _judged(move: Move, checks: list[Mapping[str, Json]]) -> Text:
+def _judged(move: Move, checks: list[Mapping[str, Json]], seat_learns: bool) -> Text:
     facts = Text()
     if move.foul is not None:
         facts.append(f"✗ foul: {one_line(move.foul, 100)}   ", "red")
@@ -127,14 +128,16 @@ def _judged(move: Move, checks: list[Mapping[str, Json]]) -> Text:
     elif move.reward is not None:
         facts.append(f"reward {number(move.reward)}   ", "green" if move.reward > 0 else "")
     count = move.completion.token_ids
-    return facts.append(f"{'' if count is None else f'{len(count)} tokens   '}{_notes(move)}", "dim")
+    return facts.append(f"{'' if count is None else f'{len(count)} tokens   '}{_notes(move, seat_learns)}", "dim")
 
 
-def _notes(move: Move) -> str:
-    marks = [move.player, f"weights {move.completion.weights_version}"]
+def _notes(move: Move, seat_learns: bool) -> str:
+    marks = [move.player]
+    if move.completion.token_ids is not None:
+        marks.append(f"weights {move.completion.weights_version}")
     if move.completion.finish_reason == "length":
         marks.append("cut off at the length limit")
-    if not move.learn:
+    if seat_learns and not move.learn:
         marks.append("not learned from")
     if move.keep:
         marks.append("kept")
