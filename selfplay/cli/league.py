@@ -89,6 +89,6 @@ def _dry_run(recipe: Path | None, overrides: list[str], root: Path, json: bool) 
     if json:
         screen.json({"recipe": resolved.model_dump(mode="json"), "plan": expected.to_json()})
         return
-    screen.show(to_toml(resolved))
+    screen.out().print(to_toml(resolved), soft_wrap=True)  # a folded line would be no TOML
     screen.say("plan")
     screen.show(screen.table(("", "", ""), expected.lines()))

@@ -28,6 +28,8 @@ _SAMPLE = 1000
 """Matches looked at on each side of the comparison of notes."""
 _KINDS = 6
 """Values of a note up to which each one gets its own share."""
+_BINS = 8
+"""Of a note's histogram; more would not fit into 80 columns."""
 
 
 @dataclass(frozen=True)
@@ -220,10 +222,10 @@ def _shares(values: list[Json], kinds: list[Json]) -> Text:
 
 
 def _spread(values: list[Json], low: float, high: float) -> Text:
-    bins = [0] * 10
+    bins = [0] * _BINS
     for value in values:
-        bins[min(9, int(10 * (value - low) / ((high - low) or 1)))] += 1
-    picture = sparkline([float(count) for count in bins], 10, low=0.0)
+        bins[min(_BINS - 1, int(_BINS * (value - low) / ((high - low) or 1)))] += 1
+    picture = sparkline([float(count) for count in bins], _BINS, low=0.0)
     return Text(f"mean {number(sum(values) / len(values)):>5}  {number(low)} {picture} {number(high)}")
 
 
@@ -247,7 +249,7 @@ def _next(run: Run, examined: bool) -> Text:
     steps = [
         (f"selfplay watch {name}", "the curves again"),
         (f"selfplay show {name}/last", "the last match, move by move"),
-        (f"selfplay export {name} --to parquet", "every move as a table for `datasets`"),
+        (f"selfplay export {name} --to parquet", "every move as a table"),
     ]
     if run.snapshots:
         steps.append((f"selfplay snapshot export {name}@best DIR", "the model as a Hugging Face folder"))

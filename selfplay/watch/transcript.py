@@ -183,4 +183,6 @@ def _block(head: str, text: str, style: str) -> RenderableType:
 
 
 def _json(value: Json, width: int) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return one_line(json.dumps(value, ensure_ascii=False), width)
