@@ -25,6 +25,7 @@ help: ## this list
 
 demo: $(VENV)/train.stamp ## watch a tiny model get better at Countdown by playing against itself (6 minutes, no GPU)
 	@$(VENV)/bin/selfplay league examples/countdown/demo.toml
+	@echo; echo "  these commands need: . $(VENV)/bin/activate"
 
 test: $(VENV)/test.stamp ## all tests (WORKERS=2 at a time)
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal
