@@ -21,7 +21,6 @@ def fill_reference(rows: Sequence[Row], reference: PreTrainedModel, settings: Le
         [row.prompt_ids.tolist() for row in wanted],
         [row.completion_ids.tolist() for row in wanted],
         temperature=settings.temperature,
-        micro_tokens=settings.micro_tokens,
     )
     for row, logprobs in zip(wanted, scores, strict=True):
         row.ref_logprobs = logprobs.astype(np.float32, copy=False)

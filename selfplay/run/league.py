@@ -6,6 +6,7 @@ anywhere meanwhile.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -28,6 +29,8 @@ from selfplay.run.recipe_file import load_recipe, parse_toml, recipe_from, set_k
 if TYPE_CHECKING:
     from selfplay.run.loop import Loop
     from selfplay.run.parts import Parts
+
+_LOG = logging.getLogger("selfplay")
 
 MAY_CHANGE = (
     "name",
@@ -168,7 +171,7 @@ def _work(
             _announce(writer, recipe, loop, checkpoint)
             if on_start is not None:
                 on_start(run)
-            with _interrupts(loop):
+            with _interrupts(loop), _logged(folder):
                 loop.run()
         except (StopRequested, KeyboardInterrupt) as stop:
             saved = isinstance(stop, StopRequested)
@@ -186,6 +189,23 @@ def _work(
             raise
         _end(writer, Status.DONE, "all generations played")
     return run
+
+
+@contextmanager
+def _logged(folder: RunFolder) -> Iterator[None]:
+    """Warnings of all libraries, and the traceback of what ended the run, go to ``logs/latest/main.log``."""
+    handler = logging.FileHandler(folder.new_attempt() / "main.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    except BaseException:
+        _LOG.exception("the run ended here")
+        raise
+    finally:
+        root.removeHandler(handler)
+        handler.close()
 
 
 def _announce(writer: RunWriter, recipe: Recipe, loop: Loop, checkpoint: Checkpoint | None) -> None:

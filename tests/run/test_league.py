@@ -186,6 +186,7 @@ def test_a_game_that_always_fails_stops_the_run(recipe_file: Path, tmp_path: Pat
         )
     run = selfplay.open_run("last", tmp_path / "runs")
     assert run.status() == "failed"
+    assert "matches were errors" in (run.path / "logs" / "latest" / "main.log").read_text()
     assert all(record.error and "ZeroDivisionError" in record.error for record in run.matches())
 
 
