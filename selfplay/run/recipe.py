@@ -60,8 +60,11 @@ class SamplingSection(Section):
     """How replies are drawn."""
 
     temperature: NonNegativeFloat = 1.0
+    """1 for the model's own distribution, 0 for the likeliest token; above 0 for roles that learn."""
     top_p: Share = 1.0
+    """Only the likeliest tokens that make up this share; 1 (all) for roles that learn."""
     top_k: NonNegativeInt = 0
+    """Only so many likeliest tokens; 0 (all) for roles that learn."""
     max_tokens: PositiveInt = 64
     """Longest reply in tokens; a role may allow fewer."""
 
@@ -121,6 +124,7 @@ class ScheduleSection(Section):
     checkpoint_every: PositiveInt = 10
     """Generations between checkpoints; a resumed run replays at most this many."""
     keep_checkpoints: PositiveInt = 2
+    """Older ones are deleted."""
     snapshot_every: NonNegativeInt = 0
     """Generations between snapshots besides the best one; 0 keeps only the best and the last."""
 
@@ -131,13 +135,19 @@ class LearningSection(Section):
     learner: Literal["trl", "plain"] = "trl"
     """``trl``: a GRPOTrainer fed with our rows. ``plain``: the short reference learner, same gradients."""
     loss: Literal["dapo", "cispo", "vespo"] = "dapo"
+    """The clipped policy gradient, as TRL names it."""
     lr: NonNegativeFloat = 3e-4
+    """Learning rate of AdamW."""
     betas: tuple[float, float] = (0.9, 0.95)
+    """Of AdamW."""
     weight_decay: NonNegativeFloat = 0.0
+    """Of AdamW."""
     max_grad_norm: NonNegativeFloat = 1.0
+    """Longer gradients are scaled down to this length."""
     average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """Decay of the running mean of the weights that is examined and kept in snapshots; 0: the weights themselves."""
     epsilon_low: NonNegativeFloat = 0.2
+    """Lower clip: the probability ratio counts down to 1 minus this."""
     epsilon_high: NonNegativeFloat = 0.2
     """Upper clip of ``dapo``; for ``cispo`` the cap on the ratio itself, 5 by default."""
     micro_tokens: PositiveInt = 16384
@@ -175,9 +185,11 @@ class HealthSection(Section):
     kind: Literal["below_best", "above", "below"]
     """``below_best`` compares with the best value so far."""
     threshold: float
+    """What the metric is compared with; for ``below_best`` the fall that is too much."""
     patience: PositiveInt = 1
     """How many times in a row."""
     action: Literal["warn", "stop", "rollback"] = "warn"
+    """``warn`` writes an alarm, ``stop`` ends the run, ``rollback`` puts the best snapshot's weights back."""
 
 
 class ControllerSection(Section):
@@ -188,7 +200,9 @@ class ControllerSection(Section):
     key: str
     """What to change: ``game.settings.NAME``, ``roles.NAME.weight`` or ``roles.NAME.update_every``."""
     start: float = 0.0
+    """First value."""
     end: float = 0.0
+    """Last value."""
     generations: PositiveInt = 100
     """For ``schedule``: reaches `end` after this many."""
     metric: str = ""
@@ -228,16 +242,27 @@ class Recipe(Section):
     seed: int = 0
     """The run's one seed; all chance follows from it."""
     game: GameSection
+    """What is played."""
     policy: PolicySection = Field(default_factory=PolicySection)
+    """What learns."""
     sampling: SamplingSection = Field(default_factory=SamplingSection)
+    """How replies are drawn, for roles that do not say it themselves."""
     roles: dict[str, RoleSection] = Field(default_factory=dict)
+    """By the game's role names; a role that is left out has the defaults."""
     tasks: list[TaskSection] = Field(default_factory=list)
+    """None: the game makes every task itself."""
     schedule: ScheduleSection = Field(default_factory=ScheduleSection)
+    """How much is played."""
     learning: LearningSection = Field(default_factory=LearningSection)
+    """How rewards change weights."""
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
+    """How it is seen whether that helps."""
     health: list[HealthSection] = Field(default_factory=list)
+    """What to do when it does not."""
     controllers: list[ControllerSection] = Field(default_factory=list)
+    """What changes on the way."""
     limits: LimitsSection = Field(default_factory=LimitsSection)
+    """When to give up."""
 
     def role(self, name: str) -> RoleSection:
         """The settings of a role, default ones where the recipe is silent."""

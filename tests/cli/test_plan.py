@@ -11,9 +11,10 @@ import pytest
 
 from selfplay import Game, Match, Role
 from selfplay.games import make_game
+from selfplay.run import recipe as recipe_module
 from selfplay.run.model_files import count_parameters
 from selfplay.run.plan import Plan, measure, plan
-from selfplay.run.recipe import Recipe
+from selfplay.run.recipe import Recipe, Section
 from selfplay.run.recipe_file import recipe_from
 
 from .conftest import Command
@@ -126,3 +127,9 @@ def test_dry_run_prints_a_recipe_that_runs_again(selfplay: Command, tmp_path: Pa
     again = selfplay("league", file, "--dry-run", "--json").json
     assert again["recipe"]["schedule"]["generations"] == 7 and again["plan"]["matches"] == 7 * 64
     assert not (tmp_path / "runs").exists()
+
+
+def test_every_field_of_a_recipe_is_explained() -> None:
+    sections = [kind for kind in vars(recipe_module).values() if isinstance(kind, type) and issubclass(kind, Section)]
+    bare = [f"{s.__name__}.{name}" for s in sections for name, field in s.model_fields.items() if not field.description]
+    assert len(sections) > 10 and bare == []
