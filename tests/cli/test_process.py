@@ -112,6 +112,32 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path: Path, tiny_model: Path) -
     assert closed == len(stopped.generations) and closed < 500
 
 
+def test_ctrl_c_twice_stops_at_once(tmp_path: Path, tiny_model: Path) -> None:
+    recipe, root = tmp_path / "recipe.toml", tmp_path / "runs"
+    recipe.write_text(RECIPE.format(model=tiny_model).replace("matches = 4", "matches = 50_000"))
+    process = subprocess.Popen(
+        [*COMMAND, "league", str(recipe), "--root", str(root), "--no-live"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not any(root.glob("*/matches/*.jsonl")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):  # once waits for the generation
+            process.communicate(timeout=0.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    stopped = open_run("last", root)
+    assert process.returncode == 130, err
+    assert "stopped at once" in err and f"selfplay league --resume {stopped.path}" in err and "Traceback" not in err
+    assert stopped.status() == "stopped" and 0 < len(list(stopped.matches())) < 50_000
+
+
 def test_ctrl_c_while_a_person_thinks(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "play", "hidden_number", "--seat", "guesser=human"],
