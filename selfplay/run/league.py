@@ -20,6 +20,7 @@ from selfplay.errors import SelfplayError, UsageError
 from selfplay.record import events
 from selfplay.record.folder import Checkpoint, RunFolder
 from selfplay.record.info import Status, new_info, write_atomically
+from selfplay.record.log import cannot_write
 from selfplay.record.run import Run
 from selfplay.record.writer import RunWriter
 from selfplay.run.players import pinned
@@ -191,10 +192,20 @@ def _work(
     return run
 
 
+class _LogFile(logging.FileHandler):
+    """Keeps silent when the disk is full: the run's own logs say so soon enough."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 @contextmanager
 def _logged(folder: RunFolder) -> Iterator[None]:
     """Warnings of all libraries, and the traceback of what ended the run, go to ``logs/latest/main.log``."""
-    handler = logging.FileHandler(folder.new_attempt() / "main.log", encoding="utf-8")
+    try:
+        handler = _LogFile(folder.new_attempt() / "main.log", encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(folder.logs, error.strerror) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
@@ -205,7 +216,8 @@ def _logged(folder: RunFolder) -> Iterator[None]:
         raise
     finally:
         root.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # what a full disk did not take
+            handler.close()
 
 
 def _announce(writer: RunWriter, recipe: Recipe, loop: Loop, checkpoint: Checkpoint | None) -> None:
