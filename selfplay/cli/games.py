@@ -43,6 +43,10 @@ kl = 0.01
 [schedule]
 generations = 50
 matches = 32
+
+[learning]
+lr = 2e-4
+warmup_updates = 10 # the first steps tell little; at the full rate they would only shake the model
 """
 
 
