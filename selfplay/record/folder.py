@@ -93,12 +93,12 @@ class RunFolder:
                 each.mkdir(parents=True, exist_ok=True)
             folder.config.write_text(config_text, "utf-8")
             folder.config_input.write_text(input_text, "utf-8")
-            _link(root / "last", Path(os.path.relpath(path, root)))
+            info.save(path / "run.json")
+            _link(root / "last", Path(os.path.relpath(path, root)))  # last, so that it never leads to half a run
         except OSError as error:
             raise UsageError(
                 f"cannot create the run folder {path}: {error.strerror}\n  choose a place you may write to with --root"
             ) from error
-        info.save(path / "run.json")
         return folder
 
     @classmethod
