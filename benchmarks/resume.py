@@ -1,6 +1,6 @@
-"""Kill a run twenty times at random moments: does it end with the very same bits? `make bench-resume`.
+"""Kill runs twenty times at random moments: do they end with the very same bits? `make bench-resume`.
 
-One undisturbed run of the default Countdown recipe, cut short, and one that gets `kill -9` again and again and is
+One undisturbed run of the default Countdown recipe, cut short, and runs that get `kill -9` again and again and are
 resumed with `selfplay league --resume`. Compared are the weights of the last snapshot and every line of the match logs.
 """
 
@@ -35,20 +35,22 @@ def main() -> None:
         assert _start(args.recipe, calm).wait() == 0, "the undisturbed run failed"
         whole_s = time.monotonic() - start
         print(f"undisturbed: {whole_s:.1f} s", flush=True)
-        kills = 0
-        process = _start(args.recipe, killed)
-        while process.poll() is None:
-            try:
-                process.wait(timeout=_patience(chance, whole_s) if kills < args.kills else None)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                kills += 1
-                print(f"kill {kills:2d}: {_matches(killed)} matches on disk", flush=True)
-                process = _start(args.recipe, killed)
-        same = _digest(calm) == _digest(killed)
-        print(f"{kills} kills, exit {process.returncode}; weights and logs {'identical' if same else 'DIFFER'}")
-        sys.exit(0 if same and process.returncode == 0 and kills >= args.kills else 1)
+        kills, runs, same = 0, 0, True
+        while kills < args.kills:  # a run that got through before the last kill is followed by another one
+            root, runs = killed / str(runs), runs + 1
+            process = _start(args.recipe, root)
+            while process.poll() is None:
+                try:
+                    process.wait(timeout=_patience(chance, whole_s) if kills < args.kills else None)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                    kills += 1
+                    print(f"kill {kills:2d}, run {runs}: {_matches(root)} matches on disk", flush=True)
+                    process = _start(args.recipe, root)
+            same = same and process.returncode == 0 and _digest(calm) == _digest(root)
+        print(f"{kills} kills in {runs} runs; weights and logs {'identical' if same else 'DIFFER'}")
+        sys.exit(0 if same else 1)
 
 
 def _patience(chance: random.Random, whole_s: float) -> float:
