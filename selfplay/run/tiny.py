@@ -37,7 +37,7 @@ def make_family(
     Args:
         games: each must offer demonstrations (`Game.demos`).
         name: of the family.
-        steps: of training, 256 demonstrations each; the default is what the built-in families were made with.
+        steps: of training, 256 demonstrations each; the default is that of `tiny:countdown`.
         exam_tasks: held-out tasks per level for the card.
         on_progress: called with (step, steps, loss).
 

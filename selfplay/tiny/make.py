@@ -36,7 +36,7 @@ from selfplay.types import Json
 SURVEYED = 4000
 """Demonstrations read to find phrases; they are learned from as well."""
 STEPS = 290
-"""Steps of the built-in families."""
+"""Steps by default: what `tiny:countdown` was made with."""
 WARM_UP = 20
 """Steps until the full learning rate."""
 
