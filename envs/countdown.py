@@ -106,10 +106,6 @@ class Countdown(Game):
                 witness = random_witness(rng, rng.choice(self.sizes), self.highest)
                 yield self.solver.demo(Puzzle.of(witness).text(), witness.text)
 
-    def random_puzzle(self, rng: random.Random, size: int | None = None) -> Puzzle:
-        """A random puzzle that is not held out; what self-play is measured against."""
-        return Puzzle.of(random_witness(rng, size or rng.choice(self.sizes), self.highest))
-
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         for name, fine, allowed in (

@@ -37,7 +37,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe
 
     Args:
         path: the TOML file.
-        overrides: ``a.b=value`` as given to ``--set``; the value is TOML, or else plain text.
+        overrides: ``a.b=value`` as given to ``--set``; the value is TOML, or else plain text; ``health.0.action`` is
+            of the first item of a list.
 
     Returns:
         The recipe and the file's text as the person wrote it.
@@ -161,6 +162,10 @@ def _toml_value(text: str) -> Json:
 
 def _put(data: dict[str, Any], path: list[str], value: Json, origin: str) -> None:
     for i, part in enumerate(path[:-1]):
+        listed = data.get(part)
+        if isinstance(listed, list) and i + 2 < len(path):
+            _put(_item(listed, path[i + 1], ".".join(path[: i + 1]), origin), path[i + 2 :], value, origin)
+            return
         inner = data.setdefault(part, {})
         if inner is None:
             inner = data[part] = {}
@@ -168,6 +173,14 @@ def _put(data: dict[str, Any], path: list[str], value: Json, origin: str) -> Non
             raise UsageError(f"{origin}: {'.'.join(path[: i + 1])} is not a table, so nothing can be set inside it")
         data = inner
     data[path[-1]] = value
+
+
+def _item(items: list[Any], number: str, dotted: str, origin: str) -> dict[str, Any]:
+    """One table of a list of tables, by its number from 0."""
+    if number.isdigit() and int(number) < len(items) and isinstance(items[int(number)], dict):
+        table: dict[str, Any] = items[int(number)]
+        return table
+    raise UsageError(f"{origin}: {dotted} is a list of {len(items)}, not {number} (the first is {dotted}.0)")
 
 
 def _explain(error: ValidationError, origin: str, text: str, overrides: Sequence[str]) -> UsageError:

@@ -116,6 +116,27 @@ def test_an_error_says_where_the_value_came_from(
     assert result.err.endswith(f"  from {place.format(set=args[-1])}\n")
 
 
+RULE = '[[health]]\nmetric = "canary/fall_p"\nkind = "below"\nthreshold = 0.1\naction = "stop"\n'
+
+
+@pytest.mark.parametrize(
+    ("override", "code", "message"),
+    [
+        ("health.0.action=warn", 0, 'action = "warn"'),
+        ("health.0.patience=0", 2, "health.0.patience = 0: input should be greater than 0"),
+        ("health.1.action=warn", 2, "health is a list of 1, not 1 (the first is health.0)"),
+        ("health.action=warn", 2, "health is not a table"),
+        ("health.0=warn", 2, "health is not a table"),
+    ],
+)
+def test_one_item_of_a_list_is_set_by_its_number(
+    selfplay: Command, recipe: Path, override: str, code: int, message: str
+) -> None:
+    recipe.write_text(RECIPE.replace("tiny:nowhere", "tiny:countdown") + RULE)
+    result = selfplay("league", recipe, "--dry-run", "--set", override)
+    assert result.code == code and message in result.out + result.err
+
+
 def test_a_recipe_that_is_no_text(selfplay: Command, recipe: Path) -> None:
     recipe.write_bytes(b"\xff\xfe")
     result = selfplay("league", recipe)

@@ -215,14 +215,6 @@ def test_equal_proposals_pay_for_it(play: Playing) -> None:
     assert list(Countdown().settle([])) == []
 
 
-def test_random_puzzles_are_for_training() -> None:
-    game, rng = Countdown(), random.Random(1)
-    puzzles = [game.random_puzzle(rng) for _ in range(200)]
-    assert not any(puzzle.held_out for puzzle in puzzles)
-    assert {len(puzzle.numbers) for puzzle in puzzles} == {3, 4, 5}
-    assert len(game.random_puzzle(rng, 4).numbers) == 4
-
-
 def test_settings_have_names_and_bounds() -> None:
     assert Countdown(sizes=[6], highest=25).settings()["sizes"] == [6]
     with pytest.raises(UnknownName, match="did you mean 'attempts'"):
