@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import comb
+from math import comb, exp
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfplay.errors import UnknownName
 from selfplay.rewards import (
+    PROPOSER_REWARDS,
+    band,
+    band_code,
     duplicate_share,
     hardness,
     learnability,
+    progress_bonus,
+    proposer_reward,
+    relative_hardness,
     solve_rate,
     solved_hardness,
     successes,
     target_difficulty,
+    turn_differences,
+    uncertainty,
+    variance_bump,
 )
 from selfplay.types import Completion, Message, Move, Turn
 
 rewards = st.one_of(st.none(), st.sampled_from([0.0, 1.0]), st.floats(-2, 2))
 answers = st.lists(rewards, max_size=12)
 usable = answers.filter(lambda a: sum(r is not None for r in a) >= 2)
-FUNCTIONS = [solve_rate, learnability, hardness, solved_hardness, lambda a: target_difficulty(a, 0.3)]
+FUNCTIONS = [*PROPOSER_REWARDS.values(), solve_rate, lambda a: target_difficulty(a, 0.3)]
+BOUNDED = [f for f in FUNCTIONS if f is not learnability]
+scores = st.lists(st.integers(-20, 20).map(lambda i: i / 4), min_size=1, max_size=6)
 
 
 def move(reward: float | None) -> Move:
@@ -75,7 +87,7 @@ def test_learnability_is_unbiased_for_partial_credit() -> None:
 def test_ranges(a: list[float | None]) -> None:
     n = len(successes(a))
     assert 0 <= learnability(a) <= n / (n - 1) + 1e-12
-    for function in (solve_rate, hardness, solved_hardness, lambda a: target_difficulty(a, 0.8)):
+    for function in BOUNDED:
         assert 0 <= function(a) <= 1
 
 
@@ -83,7 +95,9 @@ def test_ranges(a: list[float | None]) -> None:
 def test_order_does_not_matter(a: list[float | None], random) -> None:
     shuffled = random.sample(a, len(a))
     for function in FUNCTIONS:
-        assert function(a) == pytest.approx(function(shuffled), abs=1e-12)
+        if function in (band, band_code) and abs(sum(successes(a)) - round(sum(successes(a)))) < 1e-9:
+            continue  # a sum of fractions may fall on either side of a step
+        assert function(a) == pytest.approx(function(shuffled), abs=1e-9)
 
 
 @given(answers, st.integers(0, 5))
@@ -94,7 +108,9 @@ def test_masked_answers_are_in_no_denominator(a: list[float | None], masked: int
 
 def test_too_few_answers_mask_the_proposal() -> None:
     assert learnability([1.0, None]) is None
-    assert solve_rate([None]) is None and hardness([]) is None and target_difficulty([], 0.5) is None
+    assert relative_hardness([1.0, None]) is None
+    for function in FUNCTIONS:
+        assert function([]) is None and function([None]) is None
 
 
 def test_moves_are_read_by_their_reward_and_masked_ones_skipped() -> None:
@@ -128,3 +144,53 @@ def test_duplicate_share_counts_the_others(keys: list[int]) -> None:
     for i, share in enumerate(shares):
         others = keys[:i] + keys[i + 1 :]
         assert share == (sum(k == keys[i] for k in others) / len(others) if others else 0.0)
+
+
+@pytest.mark.parametrize("n", [2, 4, 5, 8])
+def test_published_formulas_for_solved_and_unsolved(n: int) -> None:
+    for k in range(n + 1):
+        a, p = [1.0] * k + [0.0] * (n - k), k / n
+        assert band(a) == (0 < k < n)
+        assert band_code(a) == (1 < k < n)
+        assert relative_hardness(a) == ((n - k) / (n - 1) if 0 < k < n else 0)
+        assert uncertainty(a) == pytest.approx(2 * min(p, 1 - p))
+        assert variance_bump(a) == pytest.approx(exp(-((p * (1 - p) - 0.25) ** 2) / 0.02))
+        assert solved_hardness(a) == (1 - p if k else 0)
+
+
+def test_the_two_bands_differ_where_one_answer_stands_alone() -> None:
+    """SQLM with n = 4: the code pays for 2 or 3 equal answers only (trap 1 of its sources)."""
+    counts = range(1, 5)
+    assert [band([1.0] * k + [0.0] * (4 - k)) for k in counts] == [1, 1, 1, 0]
+    assert [band_code([1.0] * k + [0.0] * (4 - k)) for k in counts] == [0, 1, 1, 0]
+
+
+def test_proposer_rewards_are_found_by_name() -> None:
+    assert proposer_reward("uncertainty") is uncertainty
+    with pytest.raises(UnknownName, match="did you mean 'band_code'"):
+        proposer_reward("bandcode")
+
+
+@given(scores)
+def test_without_a_discount_turn_differences_add_up_to_the_last_score(values: list[float]) -> None:
+    assert sum(turn_differences(values, discount=1.0)) == pytest.approx(values[-1])
+
+
+def test_turn_differences_of_two_attempts() -> None:
+    assert turn_differences([2.0, 3.0]) == [0.5 * 2.0, 1.0]
+    assert turn_differences([2.0, None, 5.0]) == [0.25 * 2.0, None, None]
+    assert turn_differences([]) == []
+
+
+@given(st.floats(-5, 5), scores.filter(lambda s: len(s) >= 2))
+def test_a_shared_first_turn_cancels_in_the_baseline(first: float, seconds: list[float]) -> None:
+    """Trap 9: with one first turn for all, the accumulated difference and the last score teach the same."""
+    totals = [sum(turn_differences([first, second])) for second in seconds]
+    centred = [t - sum(totals) / len(totals) for t in totals]
+    assert centred == pytest.approx([s - sum(seconds) / len(seconds) for s in seconds], abs=1e-9)
+
+
+def test_progress_is_paid_and_regress_costs_as_much() -> None:
+    assert (progress_bonus(0.0, 1.0), progress_bonus(1.0, 0.0), progress_bonus(1.0, 1.0)) == (10.0, -10.0, 0.0)
+    assert progress_bonus(0.0, 1.0, alpha=2.0) == 2.0
+    assert progress_bonus(None, 1.0) is None and progress_bonus(0.0, None) is None
