@@ -1,73 +1,34 @@
 """Credit: from rewards to advantages, move by move.
 
-The advantage of a move is ``(reward - center) / scale``; an *estimator* finds center and scale for one group (see
-`groups`). A *trajectory* is a root move and everything continued from it: however many moves it has in a group, it
-counts once in the baseline, with their mean reward as its return. ``G`` is the number of trajectories in a group.
+The advantage of a move is ``(reward - center) / scale``; an *estimator* finds center and scale for one sample of moves
+that are compared with one another (see `estimators`, and `groups` for which these are by default). A *trajectory* is a
+root move and everything continued from it: however many moves it has in a group, it counts once in the baseline, with
+their mean reward as its return.
 
 Masked moves (no reward, `learn=False`, matches that ended in an error) are in no baseline and get no advantage. A group
 of one trajectory and a group whose rewards are all equal teach nothing: their advantages are exactly 0, and counted.
 
-Estimators are pure and stateless; add the next one to `ESTIMATORS`. Baselines that remember earlier batches are not
-here.
+Everything here is pure. What must be known of earlier batches goes in and out as a `CreditState`, which the run keeps.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from selfplay.errors import UnknownName
-from selfplay.learning.groups import GroupBy, GroupKey, group_key, root_of
+from selfplay.errors import UnknownName, UsageError
+from selfplay.learning.estimators import ESTIMATORS, Estimator, Floats, Pool, RunningMean, Sample, Unit
+from selfplay.learning.groups import GroupBy, GroupKey, batch_key, group_key, group_name, root_of
 from selfplay.learning.keys import kind_of, pick
+from selfplay.learning.returns import bounded_returns
 from selfplay.types import Ending, MatchRecord, Move
 
-Floats = NDArray[np.float64]
-
-
-class Baseline(NamedTuple):
-    """Advantage of trajectory i: ``(returns[i] - center[i]) / scale``."""
-
-    center: Floats
-    """(G,)"""
-    scale: float
-
-
-def group_zscore(returns: Floats) -> Baseline:
-    """(r - mean) / (std + 1e-4), sample standard deviation as in TRL: GRPO, arXiv 2402.03300, section 4.1.2."""
-    return Baseline(_mean(returns), float(np.std(returns, ddof=1)) + 1e-4)
-
-
-def mean_only(returns: Floats) -> Baseline:
-    """r - mean: Dr. GRPO, arXiv 2503.20783, section 3.2 (no std, so easy and hard groups weigh alike)."""
-    return Baseline(_mean(returns), 1.0)
-
-
-def leave_one_out(returns: Floats) -> Baseline:
-    """r - mean of the others: RLOO, arXiv 2402.14740, section 2.4; equals mean_only times G/(G-1)."""
-    return Baseline((returns.sum() - returns) / (len(returns) - 1), 1.0)
-
-
-def raw(returns: Floats) -> Baseline:
-    """r itself: no baseline, so groups of one and of equal rewards teach as well (SPC's +-1, arXiv 2504.19162)."""
-    return Baseline(np.zeros_like(returns), 1.0)
-
-
-def _mean(returns: Floats) -> Floats:
-    return np.full_like(returns, returns.mean())
-
-
-ESTIMATORS: dict[str, Callable[[Floats], Baseline]] = {
-    "group_zscore": group_zscore,
-    "mean_only": mean_only,
-    "leave_one_out": leave_one_out,
-    "raw": raw,
-}
-"""Estimator by the name a recipe uses. Called with G >= 2 returns that are not all equal, except for ``raw``."""
+CreditState = Mapping[str, RunningMean]
+"""``game/player/kind of move`` -> mean return so far; as JSON, a pair of numbers for each name."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +37,36 @@ class CreditRule:
 
     Raises:
         UnknownName: no such estimator.
+        UsageError: a number that cannot work.
         ValueError: no such grouping.
     """
 
     estimator: str = "group_zscore"
     group_by: GroupBy = GroupBy.MATCH
+    """For estimators that compare within a group."""
     weight: float = 1.0
     """Multiplies the advantages: below 1 this role learns more slowly than others that share its weights."""
+    decay: float = 0.95
+    """``role_baseline``: how much of the running mean stays with each match."""
+    discount: float = 1.0
+    """``bounded_returns``: what a later reward loses with each segment before it."""
+    bounds: tuple[float, float] = (-1.0, 1.0)
+    """``bounded_returns``: lowest and highest return of a segment."""
 
     def __post_init__(self) -> None:
         if self.estimator not in ESTIMATORS:
             raise UnknownName("credit estimator", self.estimator, ESTIMATORS)
         object.__setattr__(self, "group_by", GroupBy(self.group_by))
+        if not 0.0 <= self.decay < 1.0:
+            raise UsageError(f"baseline decay is {self.decay!r}; 0 or more and less than 1 was expected")
+        low, high = self.bounds
+        if not low < high:
+            raise UsageError(f"return bounds are {low:g} and {high:g}; the first must be below the second")
+
+    @property
+    def how(self) -> Estimator:
+        """The estimator itself."""
+        return ESTIMATORS[self.estimator]
 
 
 @dataclass
@@ -97,12 +76,13 @@ class CreditCounts:
     moves: int = 0
     """Moves that were meant to be learned from (`learn` is set)."""
     masked: int = 0
-    """Of these, moves without a reward or in a match that ended in an error."""
+    """Of these, moves without a reward, before a masked segment, or in a match that ended in an error."""
     groups: int = 0
+    """Samples that were compared with one another; for ``per_class``, classes."""
     singletons: int = 0
-    """Groups of one trajectory."""
+    """Groups of one trajectory (or of one seat's match, or of one segment, where the estimator counts these)."""
     zero_variance: int = 0
-    """Groups of several trajectories whose rewards are all equal."""
+    """Groups of several whose rewards are all equal."""
 
 
 @dataclass
@@ -113,45 +93,42 @@ class CreditResult:
     """(match id, move id) -> advantage."""
     counts: dict[str, CreditCounts] = field(default_factory=dict)
     """Kind of move (``role`` or ``role/tag``) -> counts."""
+    state: dict[str, RunningMean] = field(default_factory=dict)
+    """For the next batch."""
 
 
 class _Entry(NamedTuple):
-    """A move in a group."""
+    """A move in a sample."""
 
     match: str
     move: str
-    root: str
-    reward: float
+    value: float
+    """Its reward, or its bounded return."""
+    unit: Hashable
+    """What it counts as a part of."""
+    class_: str
+    rule: CreditRule
+    counts: CreditCounts
 
 
-def credit(records: Iterable[MatchRecord], rules: Mapping[str, CreditRule]) -> CreditResult:
+def credit(
+    records: Iterable[MatchRecord], rules: Mapping[str, CreditRule], state: CreditState | None = None
+) -> CreditResult:
     """Advantages for one closed batch of matches.
 
     Args:
-        records: the batch; baselines never look beyond it.
+        records: the batch, in any order.
         rules: by ``role/tag``, ``role`` or ``*``; without any, `CreditRule()` applies.
+        state: what the batch before gave; without it, the run begins here.
     """
-    result = CreditResult()
-    groups: dict[GroupKey, list[_Entry]] = defaultdict(list)
-    about: dict[GroupKey, tuple[CreditRule, CreditCounts]] = {}
-    for record in records:
-        for move in record.moves:
-            if not move.learn:
-                continue
-            counts = result.counts.setdefault(kind_of(move.role, move.tag), CreditCounts())
-            counts.moves += 1
-            if not learnable(record, move):
-                counts.masked += 1
-                continue
-            rule = pick(rules, move.role, move.tag, CreditRule())
-            key = group_key(record, move, rule.group_by)
-            about[key] = (rule, counts)
-            assert move.reward is not None
-            groups[key].append(_Entry(record.id, move.id, root_of(move).id, move.reward))
-    for key, entries in groups.items():
-        rule, counts = about[key]
-        for entry, advantage in zip(entries, _advantages(entries, rule.estimator, counts), strict=True):
-            result.advantages[entry.match, entry.move] = rule.weight * float(advantage)
+    result = CreditResult(state=dict(state or {}))
+    samples: dict[GroupKey, list[_Entry]] = defaultdict(list)
+    for record in sorted(records, key=lambda r: (r.pairing.generation, r.pairing.number)):
+        for key, entry in _entries(record, rules, result.counts):
+            samples[key].append(entry)
+    for key, entries in samples.items():
+        for entry, advantage in zip(entries, _advantages(key, entries, result.state), strict=True):
+            result.advantages[entry.match, entry.move] = entry.rule.weight * advantage
     return result
 
 
@@ -160,18 +137,69 @@ def learnable(record: MatchRecord, move: Move) -> bool:
     return move.learn and move.reward is not None and record.ending is not Ending.ERROR
 
 
-def _advantages(entries: list[_Entry], estimator: str, counts: CreditCounts) -> Floats:
-    """Advantages (M,) of the moves of one group."""
-    rewards = np.array([e.reward for e in entries])
-    numbers: dict[tuple[str, str], int] = {}
-    unit = np.array([numbers.setdefault((e.match, e.root), len(numbers)) for e in entries])
-    returns = np.bincount(unit, rewards) / np.bincount(unit)
-    flat = float(np.ptp(returns)) == 0.0
-    counts.groups += 1
-    counts.singletons += len(returns) == 1
-    counts.zero_variance += len(returns) > 1 and flat
-    if flat and estimator != "raw":
-        return np.zeros_like(rewards)
-    baseline = ESTIMATORS[estimator](returns)
-    advantages: Floats = (rewards - baseline.center[unit]) / baseline.scale
-    return advantages
+def _entries(
+    record: MatchRecord, rules: Mapping[str, CreditRule], all_counts: dict[str, CreditCounts]
+) -> Iterator[tuple[GroupKey, _Entry]]:
+    """The moves that may be learned from, each with the key of its sample; the others are counted as masked."""
+    segments: dict[CreditRule, dict[str, float]] = {}
+    for move in record.moves:
+        if not move.learn:
+            continue
+        counts = all_counts.setdefault(kind_of(move.role, move.tag), CreditCounts())
+        counts.moves += 1
+        rule = pick(rules, move.role, move.tag, _DEFAULT)
+        value, unit = move.reward, move.seat
+        if rule.how.unit is Unit.SEGMENT:
+            if rule not in segments:
+                segments[rule] = bounded_returns(record.moves, rule.discount, *rule.bounds)
+            value, unit = segments[rule].get(move.id), move.id
+        elif rule.how.unit is Unit.TRAJECTORY:
+            unit = root_of(move).id
+        if value is None or not learnable(record, move):
+            counts.masked += 1
+            continue
+        class_ = (group_name(move) or "") if rule.how.by_class else ""
+        yield _key(record, move, rule), _Entry(record.id, move.id, value, (record.id, unit), class_, rule, counts)
+
+
+def _key(record: MatchRecord, move: Move, rule: CreditRule) -> GroupKey:
+    """What `move` shares with those it is compared with."""
+    how = rule.how
+    if how.pool is Pool.RUN:
+        return (f"{record.pairing.game}/{move.player}/{kind_of(move.role, move.tag)}",)
+    if how.pool is Pool.BATCH:
+        return (rule.estimator, *batch_key(move))
+    return (rule.estimator, *group_key(record, move, rule.group_by, across_tags=how.unit is Unit.SEGMENT))
+
+
+def _advantages(key: GroupKey, entries: list[_Entry], state: dict[str, RunningMean]) -> list[float]:
+    """Advantages of the moves of one sample; what an estimator remembers is put into `state`."""
+    rule, counts = entries[0].rule, entries[0].counts
+    numbers: dict[Hashable, int] = {}
+    unit = np.array([numbers.setdefault(e.unit, len(numbers)) for e in entries])
+    first = np.unique(unit, return_index=True)[1].tolist()
+    values = np.array([e.value for e in entries])
+    returns = np.bincount(unit, values) / np.bincount(unit)
+    classes = [entries[i].class_ for i in first]
+    _count(returns, classes, counts)
+    if np.ptp(returns) == 0.0 and not rule.how.absolute:
+        return [0.0] * len(entries)
+    name = str(key[0])
+    matches = [entries[i].match for i in first]
+    sample = Sample(returns, classes, matches, rule.decay, state.get(name, RunningMean()))
+    baseline = rule.how.baseline(sample)
+    if baseline.mean is not None:
+        state[name] = baseline.mean
+    advantages: Floats = (values - baseline.center[unit]) / baseline.scale[unit]
+    return [float(a) for a in advantages]
+
+
+def _count(returns: Floats, classes: list[str], counts: CreditCounts) -> None:
+    for name in set(classes):
+        own = returns[[c == name for c in classes]]
+        counts.groups += 1
+        counts.singletons += len(own) == 1
+        counts.zero_variance += len(own) > 1 and float(np.ptp(own)) == 0.0
+
+
+_DEFAULT = CreditRule()

@@ -9,7 +9,8 @@ Two moves may only share one if player, weights version, role and tag agree; `Gr
 
 A *root* is a move that continues no other. Continued moves and those asked with `after=` inherit their root's group, so
 that turn 2 is compared with turn 2 of the same task. `ask(group="...")` on the root or on the move itself replaces all
-of this: equal names share a group across the whole batch, whatever the match.
+of this: equal names share a group across the whole batch, whatever the match. A name that begins with ``class:`` (such
+as ``class:2 hops``) makes no group: it only says which class the move is of, for the estimator `per_class`.
 
 A proposer whose prompt never changes makes one move per match: per match it would be alone, with nothing to be compared
 with, so its rule says ``group_by = "prompt"``. That is never the default, because games with several prompts would
@@ -27,6 +28,9 @@ from enum import StrEnum
 from selfplay.types import MatchRecord, Move
 
 GroupKey = tuple[Hashable, ...]
+
+CLASS = "class:"
+"""Begins group names that only name a class."""
 
 
 class GroupBy(StrEnum):
@@ -49,12 +53,26 @@ def root_of(move: Move) -> Move:
     return move
 
 
-def group_key(record: MatchRecord, move: Move, by: GroupBy = GroupBy.MATCH) -> GroupKey:
-    """The name of the group that `move` belongs to."""
+def group_name(move: Move) -> str | None:
+    """What `ask(group=)` said, for the move or else for its root."""
+    return move.group if move.group is not None else root_of(move).group
+
+
+def batch_key(move: Move, tag: str | None = None) -> GroupKey:
+    """What moves must share in any case, `tag` standing in for the move's own."""
+    return (move.player, move.completion.weights_version, move.role, move.tag if tag is None else tag)
+
+
+def group_key(record: MatchRecord, move: Move, by: GroupBy = GroupBy.MATCH, *, across_tags: bool = False) -> GroupKey:
+    """The name of the group that `move` belongs to.
+
+    Args:
+        across_tags: moves of one role may share a group whatever their tags.
+    """
     root = root_of(move)
-    kind = (move.player, move.completion.weights_version, move.role, move.tag)
-    name = move.group if move.group is not None else root.group
-    if name is not None:
+    kind = batch_key(move, "" if across_tags else None)
+    name = group_name(move)
+    if name is not None and not name.startswith(CLASS):
         return (*kind, "named", name)
     if by is GroupBy.ROLE:
         return kind

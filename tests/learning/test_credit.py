@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from worlds import Scene
 
 from selfplay.errors import UnknownName
-from selfplay.learning.credit import ESTIMATORS, CreditRule, credit
+from selfplay.learning.credit import CreditRule, credit
+from selfplay.learning.estimators import ESTIMATORS
 from selfplay.types import Ending
 
 rewards = st.lists(st.one_of(st.none(), st.integers(-20, 20).map(lambda i: i / 4)), min_size=1, max_size=10)
