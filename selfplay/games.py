@@ -1,7 +1,8 @@
-"""Games by name: ``countdown`` (ours, or another package's) or ``path/to/file.py:Class`` (yours).
+"""Games by name: ``countdown`` (ours, or another package's), ``path/to/file.py:Class`` (yours), or a foreign library's
+through a door: ``openspiel:kuhn_poker``.
 
 Another package registers games under the entry point group ``selfplay.games``. Nothing is imported before it is named.
-To add one of our own: a line in `BUILT_IN`.
+To add one of our own: a line in `BUILT_IN`; to add a library: a line in `DOORS`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ BUILT_IN = {
     "hidden_number": "selfplay.envs.hidden_number:HiddenNumber",
 }
 
+DOORS = {
+    "openspiel": "selfplay.interop.openspiel:openspiel_game",
+    "textarena": "selfplay.interop.textarena:textarena_game",
+}
+"""Prefix -> a function from what follows the colon to a game."""
+
 _HINT = "or give a file: path/to/my_game.py:MyGame"
 
 
@@ -43,12 +50,17 @@ def find_game(name: str) -> type[Game]:
         UnknownName: no such id, or no such class in the file.
         UsageError: the file is missing, or cannot be imported, or what was named is not a game.
     """
+    door, colon, rest = name.partition(":")
+    if colon and door in DOORS:
+        module, _, function = DOORS[door].partition(":")
+        game: type[Game] = getattr(import_module(module), function)(rest)
+        return game
     path, class_name = _split(name)
     if path is not None:
         return _game_in(_load(path), class_name, name)
     where = BUILT_IN.get(name) or list_games().get(name)
     if where is None:
-        raise UnknownName("game", name, list_games(), _HINT)
+        raise UnknownName("game", name, [*list_games(), *(f"{door}:..." for door in DOORS)], _HINT)
     module, _, class_name = where.partition(":")
     try:
         return _game_in(import_module(module), class_name, name)

@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "roles": AUTHOR,
     "sandbox": BASE,
     "envs": AUTHOR | {"roles", "sandbox"},
+    "interop": AUTHOR | {"roles", "steps"},
     "policies": AUTHOR,
     "learning": BASE | {"policies", "rewards"},
     "record": BASE,
@@ -65,7 +66,7 @@ AT_TOP_LEVEL: dict[str, set[str]] = {
     "cli": TERMINAL,
 }
 """Packages that a layer's modules may import at their top level; elsewhere the standard library must do."""
-NO_TORCH = ENGINE | {"envs", "roles", "sandbox", "record", "watch"}
+NO_TORCH = ENGINE | {"envs", "interop", "roles", "sandbox", "record", "watch"}
 """Layers that do not import torch and its kin even inside functions."""
 PRINTS = {"cli", "watch"}
 """The only layers that import the terminal packages."""

@@ -2,6 +2,7 @@
 
 Python's profiler hook reports every call while a match is being driven; calls into the things listed here are offences,
 unless it is the engine that makes them. numpy's global generator is compiled, so its state is compared instead.
+Foreign code to which `selfplay.interop.chance` has lent the global generators may use them.
 Not seen: the order of a set of strings, which `PYTHONHASHSEED` decides per process, and what other C libraries do.
 """
 
@@ -21,6 +22,7 @@ import selfplay.driver
 from selfplay.match import Match
 
 _ENGINE = os.path.dirname(selfplay.driver.__file__)
+_LENDER = os.path.join(_ENGINE, "interop", "chance.py")
 _LIBRARY = os.path.dirname(os.__file__)
 _GLOBAL: Any = random._inst
 
@@ -91,13 +93,20 @@ class Watch:
             return
         if what is None or caller is None or os.path.dirname(caller.f_code.co_filename) == _ENGINE:
             return
-        if what == "random" and caller.f_code.co_filename == random.__file__:
-            return  # the module's own plumbing; the call from outside was seen already
+        if what == "random" and (caller.f_code.co_filename == random.__file__ or _lent(caller)):
+            return  # the module's own plumbing (the call from outside was seen already), or lent
         while caller.f_back is not None and caller.f_code.co_filename.startswith(_LIBRARY + os.sep) and _ours(caller):
             caller = caller.f_back
         where = f"{os.path.basename(caller.f_code.co_filename)}:{caller.f_lineno}"
         shown = "the global generator of `random`" if what == "random" else what
         self.offences.append(Offence(shown, where, self._step()))
+
+
+def _lent(frame: FrameType | None) -> bool:
+    """Called, however deeply, by code to which the global generators have been lent."""
+    while frame is not None and frame.f_code.co_filename != _LENDER:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _ours(frame: FrameType) -> bool:

@@ -1,0 +1,1 @@
+"""Doors to other people's games: a module per library, each an optional extra."""
