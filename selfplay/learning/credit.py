@@ -2,8 +2,8 @@
 
 The advantage of a move is ``(reward - center) / scale``; an *estimator* finds center and scale for one sample of moves
 that are compared with one another (see `estimators`, and `groups` for which these are by default). A *trajectory* is a
-root move and everything continued from it: however many moves it has in a group, it counts once in the baseline, with
-their mean reward as its return.
+move and everything of its tag that continues it: however many moves it has in a group, it counts once in the baseline,
+with their mean reward as its return.
 
 Masked moves (no reward, `learn=False`, matches that ended in an error) are in no baseline and get no advantage. A group
 of one trajectory and a group whose rewards are all equal teach nothing: their advantages are exactly 0, and counted.
@@ -22,7 +22,7 @@ import numpy as np
 
 from selfplay.errors import UnknownName, UsageError
 from selfplay.learning.estimators import ESTIMATORS, Estimator, Floats, Pool, RunningMean, Sample, Unit
-from selfplay.learning.groups import GroupBy, GroupKey, batch_key, group_key, group_name, root_of
+from selfplay.learning.groups import GroupBy, GroupKey, batch_key, group_key, group_name, start_of
 from selfplay.learning.keys import kind_of, pick
 from selfplay.learning.returns import bounded_returns
 from selfplay.types import Ending, MatchRecord, Move
@@ -154,7 +154,7 @@ def _entries(
                 segments[rule] = bounded_returns(record.moves, rule.discount, *rule.bounds)
             value, unit = segments[rule].get(move.id), move.id
         elif rule.how.unit is Unit.TRAJECTORY:
-            unit = root_of(move).id
+            unit = start_of(move).id
         if value is None or not learnable(record, move):
             counts.masked += 1
             continue

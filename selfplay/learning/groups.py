@@ -53,6 +53,19 @@ def root_of(move: Move) -> Move:
     return move
 
 
+def start_of(move: Move) -> Move:
+    """The first move of this tag in the move's conversation: where its trajectory begins.
+
+    Several second attempts at one first attempt are trajectories of their own where the two kinds have tags.
+    """
+    start = earlier = move
+    while earlier.parent is not None:
+        earlier = earlier.parent
+        if earlier.tag == move.tag:
+            start = earlier
+    return start
+
+
 def group_name(move: Move) -> str | None:
     """What `ask(group=)` said, for the move or else for its root."""
     return move.group if move.group is not None else root_of(move).group

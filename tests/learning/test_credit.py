@@ -105,6 +105,16 @@ def test_continued_moves_inherit_the_roots_group_and_are_compared_by_tag() -> No
     assert result.counts["solver/draft"].zero_variance == 1
 
 
+def test_several_replies_to_one_earlier_move_are_trajectories_of_their_own_if_their_tag_is() -> None:
+    scene = Scene()
+    draft = scene.move("1", 0.0, tag="draft")
+    finals = [scene.move(f"2.{i}", float(i), after=draft, tag="final") for i in range(2)]
+    scene.move("3", 1.0, after=finals[1], tag="final")
+    result = credit([scene.record], {"*": CreditRule("mean_only")})
+    assert list(result.advantages.values()) == [0.0, -0.5, 0.5, 0.5]
+    assert result.counts["solver/final"].singletons == 0
+
+
 def proposals() -> list[Scene]:
     scenes = [Scene(i) for i in range(2)]
     for i, scene in enumerate(scenes):
