@@ -25,7 +25,9 @@ from selfplay.types import Json
 
 BUILT_IN = {
     "countdown": "selfplay.envs.countdown:Countdown",
+    "countdown_votes": "selfplay.envs.countdown_votes:CountdownVotes",
     "hidden_number": "selfplay.envs.hidden_number:HiddenNumber",
+    "multiplication": "selfplay.envs.multiplication:Multiplication",
 }
 
 DOORS = {

@@ -4,17 +4,22 @@ Mirror self-play can look healthy (rising rewards, steady entropy) while the pol
 shows it. So besides what `metrics` reads from a batch, runs add a *canary*: the held-out solve rate under
 ``canary/solve_rate`` and `fall_p` against its best under ``canary/fall_p``.
 
-Metric names: ``<role or role/tag>/<what>`` and ``batch/<what>``. Everything here is pure. Acting on an alarm is the
-run's business.
+Metric names: ``<role or role/tag>/<what>``, ``batch/<what>`` and ``notes/<what>``, the mean over the batch's matches of
+a number that the game noted (`Match.note`), such as ``notes/solve_rate``. Everything here is pure. Acting on an alarm
+is the run's business.
+
+Learning from one's own votes ends in one answer to everything (SRT, arXiv 2505.21444). It shows in ``answer_entropy``,
+the entropy of a batch's answers over that of the prompts they answer: near 1 or above where every prompt has answers of
+its own, 0 where all have the same.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import comb, isnan
+from math import comb, isnan, log
 from statistics import fmean, pvariance
 
 from selfplay.errors import UnknownName
@@ -28,11 +33,14 @@ Metrics = dict[str, float]
 
 OF_MOVES = (
     "moves", "reward_mean", "reward_variance", "length", "surprise", "foul_rate", "zero_variance_share",
-    "masked_share", "entropy", "kl", "ratio_max", "clip_fraction",
+    "masked_share", "answer_entropy", "entropy", "kl", "ratio_max", "clip_fraction",
 )  # fmt: skip
 """What is measured for each kind of move."""
 OF_BATCH = ("error_share", "duplicate_share", "loss", "grad_norm", "lr")
 OF_CANARY = ("solve_rate", "fall_p")
+OF_BALANCE = ("best",)
+"""Measured where a controller balances (`selfplay.run.balance`)."""
+NOTES = "notes"
 
 
 def check_metric(name: str, roles: Iterable[str]) -> None:
@@ -42,7 +50,9 @@ def check_metric(name: str, roles: Iterable[str]) -> None:
         UnknownName: no such role, or nothing of this name is measured.
     """
     owner, _, what = name.rpartition("/")
-    groups = {**dict.fromkeys(roles, OF_MOVES), "batch": OF_BATCH, "canary": OF_CANARY}
+    if owner == NOTES and what.isidentifier():  # what a game notes is known only once it has been played
+        return
+    groups = {**dict.fromkeys(roles, OF_MOVES), "batch": OF_BATCH, "canary": OF_CANARY, "balance": OF_BALANCE}
     role = owner.partition("/")[0]  # tags are the game's own, known only once it has been played
     if what not in groups.get(role, ()):
         known = [f"{group}/{each}" for group, names in groups.items() for each in names]
@@ -77,7 +87,20 @@ def metrics(records: Sequence[MatchRecord], stats: UpdateStats, counts: Mapping[
             f"{kind}/ratio_max": role.ratio_max,
             f"{kind}/clip_fraction": role.clip_fraction,
         }
+    out |= {f"{NOTES}/{name}": value for name, value in _of_notes(records).items()}
     return {name: value for name, value in out.items() if not isnan(value)}
+
+
+def _of_notes(records: Sequence[MatchRecord]) -> Metrics:
+    """Name -> mean of the numbers noted under it; true counts as 1, what is no number is passed over."""
+    noted: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        for fact in record.facts:
+            if fact.kind == "note":
+                for name, value in fact.data.items():
+                    if isinstance(value, int | float):
+                        noted[name].append(float(value))
+    return {name: fmean(values) for name, values in noted.items()}
 
 
 def _of_moves(played: list[tuple[MatchRecord, Move]]) -> Metrics:
@@ -92,17 +115,35 @@ def _of_moves(played: list[tuple[MatchRecord, Move]]) -> Metrics:
         "length": _mean(lengths),
         "surprise": _mean(surprise),
         "foul_rate": _share(move.foul is not None for _, move in played),
+        "answer_entropy": _answer_entropy([move for _, move in played if move.foul is None]),
     }
 
 
+def _answer_entropy(answers: Sequence[Move]) -> float:
+    """H(answers) / H(prompts), over all answers together; not known where all answer one prompt."""
+    asked = _entropy(move.messages for move in answers)
+    return _entropy(_said(move) for move in answers) / asked if asked else float("nan")
+
+
+def _entropy(items: Iterable[Hashable]) -> float:
+    """Of the shares of equal items, in nats."""
+    counts = Counter(items).values()
+    total = sum(counts)
+    return -sum(n / total * log(n / total) for n in counts) if len(counts) > 1 else 0.0
+
+
 def _proposals(records: Sequence[MatchRecord]) -> list[str]:
-    """What the first move of each match says, by its parsed value where that has a text of its own.
+    """What the first move of each match says.
 
     A match on an earlier proposal (a task from the pool) proposes nothing: its first move is an answer.
     """
     own = [r.moves[0] for r in records if r.moves and not r.pairing.task.source.startswith("pool:")]
-    first = [move for move in own if move.foul is None]
-    return [repr(move.value) if _has_own_repr(move.value) else move.text.strip() for move in first]
+    return [_said(move) for move in own if move.foul is None]
+
+
+def _said(move: Move) -> str:
+    """What a move says, by its parsed value where that has a text of its own."""
+    return repr(move.value) if _has_own_repr(move.value) else move.text.strip()
 
 
 def _has_own_repr(value: object) -> bool:

@@ -49,6 +49,8 @@ class RoleMetrics(TypedDict, total=False):
     """Share of groups in which all rewards were equal: they teach nothing."""
     masked_share: float
     """Share of moves without a reward."""
+    answer_entropy: float
+    """Entropy of what was said over that of what was asked: 0 when everything gets the same answer."""
 
 
 class Timing(TypedDict):
@@ -73,6 +75,8 @@ class Metrics(TypedDict):
     tokens: int
     """Sampled tokens."""
     roles: dict[str, RoleMetrics]
+    notes: NotRequired[dict[str, float]]
+    """Mean over the matches of the numbers that the game noted."""
     duplicate_share: NotRequired[float]
     """Share of proposals that equal others of the same batch, 0-1."""
     loss: float

@@ -8,6 +8,8 @@ from typing import Any, Protocol, cast
 from selfplay.record.events import Metrics
 
 _TOP = "batch"
+_SIDES = ("canary", "notes", "balance")
+"""Owners with a table of their own beside the roles."""
 _COUNTS = ("matches", "tokens")
 """Per batch in the flat metrics, totals in the log."""
 
@@ -40,8 +42,8 @@ def metrics_line(
         if owner == _TOP:
             if what not in _COUNTS:
                 line[what] = value
-        elif owner == "canary":
-            line.setdefault("canary", {})[what] = value
+        elif owner in _SIDES:
+            line.setdefault(owner, {})[what] = value
         else:
             line["roles"].setdefault(owner, {})[what] = value
     return cast(Metrics, line)
@@ -49,7 +51,7 @@ def metrics_line(
 
 def flatten(line: Mapping[str, Any]) -> dict[str, float]:
     """The flat metrics in a line, for rules and controllers."""
-    flat = {f"canary/{what}": value for what, value in line.get("canary", {}).items()}
+    flat = {f"{side}/{what}": value for side in _SIDES for what, value in line.get(side, {}).items()}
     for role, numbers in line["roles"].items():
         flat |= {f"{role}/{what}": value for what, value in numbers.items()}
     skip = {"update", "generation", "wall_s", "time", "moves", *_COUNTS}

@@ -14,7 +14,7 @@ from selfplay.errors import UnknownName
 from selfplay.learning.credit import credit
 from selfplay.learning.health import OF_BATCH, OF_MOVES, Rule, check_metric, fall_p, judge, metrics
 from selfplay.learning.learner import RoleStats, UpdateStats
-from selfplay.types import Ending, Task
+from selfplay.types import Ending, Fact, Task
 
 STATS = UpdateStats(1, 0.1, 0.5, 1e-4, 3, 12, 0.1, {"solver": RoleStats(3, 12, 1.5, 0.2, 1.0, 1.1, 0.0)})
 
@@ -62,16 +62,18 @@ def test_what_cannot_be_known_is_absent() -> None:
 
 
 def test_metrics_that_rules_may_watch_are_those_that_are_measured() -> None:
-    scene = Scene()
-    scene.move("0.0", 1.0)
-    scene.move("0.1", 0.0)
-    got = set(metrics([scene.record], STATS, credit([scene.record], {}).counts))
+    scenes = [Scene(0), Scene(1)]
+    for scene in scenes:
+        scene.move("0.0", 1.0, prompt=f"go {scene.record.id}")
+        scene.move("0.1", 0.0, prompt=f"go {scene.record.id}")
+    records = [scene.record for scene in scenes]
+    got = set(metrics(records, STATS, credit(records, {}).counts))
     assert got - {"batch/matches", "batch/tokens"} == {  # totals in the log, so no rule sees them
         *(f"solver/{name}" for name in OF_MOVES), *(f"batch/{name}" for name in OF_BATCH)
     }  # fmt: skip
-    for name in (*got - {"batch/matches", "batch/tokens"}, "canary/fall_p", "solver/revise/kl"):
+    for name in (*got - {"batch/matches", "batch/tokens"}, "canary/fall_p", "solver/revise/kl", "notes/size"):
         check_metric(name, ["solver"])
-    for name in ("batch/matches", "solver/foulrate", "sover/kl", "fall_p", "canary/kl"):
+    for name in ("batch/matches", "solver/foulrate", "sover/kl", "fall_p", "canary/kl", "notes/", "notes/a b"):
         with pytest.raises(UnknownName, match=f"unknown metric '{name}'"):
             check_metric(name, ["solver"])
 
@@ -141,3 +143,36 @@ def test_answers_to_earlier_proposals_are_no_duplicates_of_proposals() -> None:
     for scene, text in zip(scenes, ["1 + 1", "1 + 2", "3", "3"], strict=True):
         scene.move("0", 1.0, text=text)
     assert metrics([s.record for s in scenes], STATS, {})["batch/duplicate_share"] == 0.0
+
+
+def test_one_answer_to_everything_has_no_entropy() -> None:
+    def entropy(*said: str) -> float | None:
+        scenes = [Scene(i) for i in range(len(said))]
+        for i, (scene, text) in enumerate(zip(scenes, said, strict=True)):
+            scene.move("0.0", 1.0, prompt=f"question {i // 2}", text=text)
+        return metrics([s.record for s in scenes], STATS, {}).get("solver/answer_entropy")
+
+    assert entropy("7", "7", "7", "7") == 0.0
+    assert entropy("7", "7", "8", "8") == pytest.approx(1.0)
+    assert entropy("7", "8", "9", "5") == pytest.approx(2.0)  # siblings differ too
+    assert entropy("7", "7", "7", "8") == pytest.approx((0.25 * np.log(4) + 0.75 * np.log(4 / 3)) / np.log(2))
+    assert entropy("7", "8") is None  # one prompt says nothing about prompts
+
+
+def test_fouls_do_not_count_as_answers() -> None:
+    scenes = [Scene(i) for i in range(4)]
+    for i, scene in enumerate(scenes):
+        scene.move("0.0", 0.0, prompt=f"question {i}", text=f"no {i}").penalise("does not parse", 0.0)
+        scene.move("0.1", 0.0, prompt=f"question {i}", text="7")
+    assert metrics([s.record for s in scenes], STATS, {})["solver/answer_entropy"] == 0.0
+
+
+def test_numbers_that_a_game_notes_are_averaged_over_the_matches_that_note_them() -> None:
+    scenes = [Scene(i) for i in range(3)]
+    for scene, data in zip(
+        scenes, [{"gap": 0.5, "right": True}, {"gap": 0.1}, {"word": "x", "right": False}], strict=True
+    ):
+        scene.record.facts.append(Fact((0,), "note", data))
+    scenes[0].record.facts.append(Fact((1,), "show", {"gap": 9.0}))
+    got = {name: value for name, value in metrics([s.record for s in scenes], STATS, {}).items() if "notes" in name}
+    assert got == {"notes/gap": pytest.approx(0.3), "notes/right": 0.5}
