@@ -156,7 +156,7 @@ class Unit(Enum):
     """What counts once."""
 
     TRAJECTORY = auto()
-    """A root move and everything continued from it; its return is their mean reward."""
+    """A move and everything of its tag that continues it; its return is their mean reward."""
     SEAT = auto()
     """All moves of a seat in a match; their mean reward."""
     SEGMENT = auto()
