@@ -44,6 +44,8 @@ class Labelled(Game):
     """Share of the votes that a majority needs; below it the task teaches nothing (ScPO: 0.5)."""
     easy: float = 0.0
     """Leave out tasks on which less than this share of the labeller's answers agree (SRT: the easiest third)."""
+    exam_temperature: float = 0.0
+    """Held-out tasks are answered at this temperature; 0: as whoever examines wants it, which is greedily."""
     keep: int = 10
     """Right answers to one task that are kept to learn from at most, where a recipe learns from kept answers."""
 
@@ -53,6 +55,7 @@ class Labelled(Game):
             ("attempts", self.attempts >= 1, "at least 1"),
             ("threshold", 0.0 <= self.threshold <= 1.0, "0 to 1"),
             ("easy", 0.0 <= self.easy <= 1.0, "0 to 1"),
+            ("exam_temperature", self.exam_temperature >= 0.0, "0 or more"),
             ("keep", self.keep >= 1, "at least 1"),
         ):
             if not fine:
@@ -66,7 +69,7 @@ class Labelled(Game):
         Args:
             truth: what right answers say.
             key: what a parsed answer says.
-            learn: False for tasks that nobody may be trained on.
+            learn: False for tasks that are held out.
         """
         theirs = votes.Vote(None, 0, 0)
         if self.labels == "frozen" or self.easy:
@@ -74,7 +77,8 @@ class Labelled(Game):
             if theirs.share < self.easy:
                 match.note(left_out=1)
                 return []
-        answers = await match.ask(self.solver, prompt, n=self.attempts, learn=learn)
+        sampling = {"temperature": self.exam_temperature} if self.exam_temperature and not learn else None
+        answers = await match.ask(self.solver, prompt, n=self.attempts, learn=learn, sampling=sampling)
         own = self.count(answers, key)
         solved = duties.grade(answers, lambda value: key(value) == truth)
         match.result(solver=solved / self.attempts)

@@ -155,8 +155,8 @@ class Multiplication(Labelled):
     """What a proposal costs that cannot be read or has other digits; without a number it is masked."""
     prompts: int = 0
     """So many fixed products take the place of the proposer, whom nobody asks; 0: it proposes."""
-    slips: float = 0.0
-    """Share of the demonstrations in which the carry of the units is forgotten: an error for votes to agree on."""
+    careless: float = 0.0
+    """Chance of each digit in a demonstration's answer to be any digit: plants a player whose majority knows better."""
     exam_size: int = 200
     """Products in the exam."""
 
@@ -165,7 +165,7 @@ class Multiplication(Labelled):
         for name, fine, allowed in (
             ("digits", all(1 <= n <= 6 for n in self.digits), "two numbers from 1 to 6"),
             ("prompts", self.prompts >= 0, "0 or more"),
-            ("slips", 0.0 <= self.slips <= 1.0, "0 to 1"),
+            ("careless", 0.0 <= self.careless <= 1.0, "0 to 1"),
             ("exam_size", self.exam_size >= 1, "at least 1"),
         ):
             if not fine:
@@ -222,5 +222,5 @@ class Multiplication(Labelled):
             yield self.proposer.demo(self.wish(), f"{proposed.a}*{proposed.b}")
             for role in (self.solver, self.solver, self.labeller):  # solving takes more practice than proposing
                 product = random_product(rng, self.digits)
-                forgotten = 10 * (product.a % 10 * (product.b % 10) // 10) if rng.random() < self.slips else 0
-                yield role.demo(product.text(), str(product.value - forgotten))
+                digits = [rng.choice("0123456789") if rng.random() < self.careless else d for d in str(product.value)]
+                yield role.demo(product.text(), "".join(digits))

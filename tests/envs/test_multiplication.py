@@ -13,7 +13,7 @@ from selfplay.envs.countdown_votes import CountdownVotes
 from selfplay.envs.multiplication import Multiplication, Product, fixed_products, random_product
 from selfplay.errors import UsageError
 from selfplay.policies.bots import Replies
-from selfplay.types import Ending, MatchRecord
+from selfplay.types import Ending, MatchRecord, Sampling
 
 Playing = Callable[..., MatchRecord]
 RIGHT = "1234"  # 617*2
@@ -184,11 +184,24 @@ def test_demonstrations_are_right_unless_errors_are_planted(play: Playing) -> No
         product = Product.parse(demo.reply if demo.role == "proposer" else asked.removesuffix("="))
         assert not product.held_out and product.digits == (3, 1)
         assert demo.role == "proposer" or int(demo.reply) == product.value
-    slipped = [demo for demo in islice(Multiplication(slips=1.0).demos(random.Random(1)), 400) if demo.role == "solver"]
-    for demo in slipped:
-        product = Product.parse(demo.messages[-1].text.removesuffix("="))
-        carry = (product.a % 10) * product.b // 10
-        assert int(demo.reply) == product.value - 10 * carry
+    careless = Multiplication(careless=0.3).demos(random.Random(1))
+    pairs = [
+        (str(Product.parse(demo.messages[-1].text.removesuffix("=")).value), demo.reply)
+        for demo in islice(careless, 2000)
+        if demo.role == "solver"
+    ]
+    assert all(len(right) == len(said) and said.isdigit() for right, said in pairs)
+    wrong = [r != s for right, said in pairs for r, s in zip(right, said, strict=True)]
+    assert sum(wrong) / len(wrong) == pytest.approx(0.3 * 0.9, abs=0.03)
+
+
+def test_an_exam_may_be_answered_by_one_sample(play: Playing) -> None:
+    game = Multiplication(exam_temperature=0.7, **Multiplication().exam().settings)
+    replies = Replies({"solver": ["1", "2"]})
+    play(game, replies, task=game.exam().levels["3x1"][0])
+    play(game, replies, task=[617, 2])
+    assert not Product(617, 2).held_out
+    assert [request.sampling.temperature for request in replies.requests] == [0.7, Sampling().temperature]
 
 
 def test_demonstrations_show_what_players_will_see(play: Playing) -> None:
@@ -201,8 +214,10 @@ def test_demonstrations_show_what_players_will_see(play: Playing) -> None:
 
 
 def test_settings_have_bounds() -> None:
-    for wrong in ({"attempts": 0}, {"digits": [0, 1]}, {"threshold": 1.5}, {"easy": -1.0}, {"slips": 2.0}, {"keep": 0},
-                  {"prompts": -1}, {"exam_size": 0}):  # fmt: skip
+    for wrong in (
+        {"attempts": 0}, {"digits": [0, 1]}, {"threshold": 1.5}, {"easy": -1.0}, {"careless": 2.0}, {"keep": 0},
+        {"prompts": -1}, {"exam_size": 0}, {"exam_temperature": -1.0},
+    ):  # fmt: skip
         (name,) = wrong
         with pytest.raises(UsageError, match=rf"multiplication\.{name} = .*expected"):
             Multiplication(**wrong)
