@@ -38,8 +38,8 @@ from selfplay.learning.batches import micro_batches
 from selfplay.learning.credit import credit
 from selfplay.learning.learner import LearnerSettings, UpdateStats
 from selfplay.learning.plain import PlainLearner
-from selfplay.learning.policy_gradient import TrlLearner
 from selfplay.learning.rows import rows_from
+from selfplay.learning.trl_learner import TrlLearner
 from selfplay.policies.hf import LocalPolicy
 from selfplay.tiny.model import Shape, build_model
 from selfplay.tiny.tokenizer import build_tokenizer

@@ -10,13 +10,15 @@ is invisible to real tokens and no attention mask is needed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from selfplay.learning.learner import Acting
 from selfplay.learning.packing import shared_prompts
 from selfplay.types import Row
 
@@ -30,21 +32,50 @@ class Scores(NamedTuple):
     """(N,) of the whole next-token distribution, in nats, without gradient."""
 
 
-def score(model: PreTrainedModel, rows: Sequence[Row], temperature: float) -> Scores:
+@contextmanager
+def meeting(model: PreTrainedModel, rows: Sequence[Row], acting: Acting) -> Iterator[None]:
+    """Where rows meet the model: inside, it is their player, and its forward passes run shared prompts once.
+
+    Args:
+        rows: of one player; exactly those that are passed through the model.
+    """
+    with acting(rows[0].player), shared_prompts(model, rows):
+        yield
+
+
+def score(model: PreTrainedModel, rows: Sequence[Row], temperature: float, acting: Acting = nullcontext) -> Scores:
     """Run `model` over `rows`."""
-    device = next(model.parameters()).device
     first = min(len(row.prompt_ids) for row in rows)
-    width = max(len(row.prompt_ids) + len(row.completion_ids) for row in rows)
-    ids = np.zeros((len(rows), width), np.int64)
-    sampled = np.zeros((len(rows), width), bool)
-    for i, row in enumerate(rows):
-        start, end = len(row.prompt_ids), len(row.prompt_ids) + len(row.completion_ids)
-        ids[i, :start], ids[i, start:end], sampled[i, start:end] = row.prompt_ids, row.completion_ids, row.mask
-    tokens, mask = torch.from_numpy(ids).to(device), torch.from_numpy(sampled[:, first:]).to(device)
-    with shared_prompts(model, rows):
-        logits = model(input_ids=tokens[:, :-1], use_cache=False, logits_to_keep=width - first).logits
+    tokens, learned = laid_out(rows, next(model.parameters()).device)
+    mask = learned[:, first:]
+    with meeting(model, rows, acting):
+        logits = model(input_ids=tokens[:, :-1], use_cache=False, logits_to_keep=mask.shape[1]).logits
     logprobs = torch.log_softmax(logits[mask].float() / temperature, dim=-1)
     picked = logprobs.gather(-1, tokens[:, first:][mask].unsqueeze(-1)).squeeze(-1)
     with torch.no_grad():
         entropy = -(logprobs.exp() * logprobs).sum(-1)
     return Scores(picked, entropy)
+
+
+def laid_out(rows: Sequence[Row], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids (B, S) of rows, padded on the right, and which of them are learned from."""
+    shape = len(rows), max(len(row.prompt_ids) + len(row.completion_ids) for row in rows)
+    ids, learned = np.zeros(shape, np.int64), np.zeros(shape, bool)
+    for i, row in enumerate(rows):
+        start, end = len(row.prompt_ids), len(row.prompt_ids) + len(row.completion_ids)
+        ids[i, :start], ids[i, start:end], learned[i, start:end] = row.prompt_ids, row.completion_ids, row.mask
+    return torch.from_numpy(ids).to(device), torch.from_numpy(learned).to(device)
+
+
+def flat(
+    rows: Sequence[Row], field: Literal["logprobs", "ref_logprobs", "advantages"], device: torch.device
+) -> torch.Tensor:
+    """(N,) a field of the tokens that are learned from, row by row."""
+    return torch.from_numpy(np.concatenate([getattr(row, field)[row.mask] for row in rows])).to(device)
+
+
+def row_sums(values: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
+    """(B,) sums over each row of `values` (N,), its learned tokens."""
+    lengths = torch.tensor([int(row.mask.sum()) for row in rows], device=values.device)
+    row_of = torch.repeat_interleave(torch.arange(len(rows), device=values.device), lengths)
+    return torch.zeros(len(rows), device=values.device, dtype=values.dtype).index_add(0, row_of, values)

@@ -36,6 +36,10 @@ OF_MOVES = (
     "masked_share", "answer_entropy", "entropy", "kl", "ratio_max", "clip_fraction",
 )  # fmt: skip
 """What is measured for each kind of move."""
+OF_RULES = ("nll", "margin", "accuracy")
+"""What some update rules measure besides, see `learner.RoleStats`."""
+OF_UPDATE = ("entropy", "kl", "ratio_max", "clip_fraction", *OF_RULES)
+"""Of all these, what comes from the update."""
 OF_BATCH = ("error_share", "duplicate_share", "loss", "grad_norm", "lr")
 OF_CANARY = ("solve_rate", "fall_p")
 OF_BALANCE = ("best",)
@@ -52,7 +56,8 @@ def check_metric(name: str, roles: Iterable[str]) -> None:
     owner, _, what = name.rpartition("/")
     if owner == NOTES and what.isidentifier():  # what a game notes is known only once it has been played
         return
-    groups = {**dict.fromkeys(roles, OF_MOVES), "batch": OF_BATCH, "canary": OF_CANARY, "balance": OF_BALANCE}
+    groups = {"batch": OF_BATCH, "canary": OF_CANARY, "balance": OF_BALANCE}
+    groups |= dict.fromkeys(roles, (*OF_MOVES, *OF_RULES))
     role = owner.partition("/")[0]  # tags are the game's own, known only once it has been played
     if what not in groups.get(role, ()):
         known = [f"{group}/{each}" for group, names in groups.items() for each in names]
@@ -81,12 +86,10 @@ def metrics(records: Sequence[MatchRecord], stats: UpdateStats, counts: Mapping[
         out[f"{kind}/zero_variance_share"] = (c.zero_variance + c.singletons) / c.groups if c.groups else 0.0
         out[f"{kind}/masked_share"] = c.masked / c.moves if c.moves else 0.0
     for kind, role in stats.roles.items():
-        out |= {
-            f"{kind}/entropy": role.entropy,
-            f"{kind}/kl": role.kl,
-            f"{kind}/ratio_max": role.ratio_max,
-            f"{kind}/clip_fraction": role.clip_fraction,
-        }
+        for name in OF_UPDATE:
+            value = getattr(role, name)
+            if value is not None:
+                out[f"{kind}/{name}"] = value
     out |= {f"{NOTES}/{name}": value for name, value in _of_notes(records).items()}
     return {name: value for name, value in out.items() if not isnan(value)}
 
