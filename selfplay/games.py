@@ -28,6 +28,7 @@ BUILT_IN = {
     "countdown_votes": "selfplay.envs.countdown_votes:CountdownVotes",
     "hidden_number": "selfplay.envs.hidden_number:HiddenNumber",
     "multiplication": "selfplay.envs.multiplication:Multiplication",
+    "self_correction": "selfplay.envs.self_correction:SelfCorrection",
 }
 
 DOORS = {
