@@ -149,7 +149,8 @@ class Match:
             n: how many siblings; without it, one move. ``n=1`` gives a list of one.
             after: continue from this earlier move of the same seat instead of from the seat's last one.
             tag: the kind of move, where a role makes several kinds; learning rules are keyed by (role, tag).
-            group: moves with the same name share a baseline, instead of the default grouping.
+            group: moves with the same name share a baseline, instead of the default grouping; a name that begins with
+                ``class:`` only says which class the move is of (see `selfplay.learning.groups`).
             learn: False asks without training (teacher, labeller, judge).
             secret: no other seat may ever see this prompt (watched by the conformance suite).
             stop: end the reply after the first of these strings.
