@@ -13,6 +13,7 @@ from selfplay.errors import UnknownName, UsageError, comes_from
 from selfplay.game import Game
 from selfplay.games import make_game
 from selfplay.learning.health import check_metric
+from selfplay.learning.learner import Rule
 from selfplay.run.controllers import Controller, make_controller
 from selfplay.run.recipe import ControllerSection, Recipe
 from selfplay.run.recipe_file import changed
@@ -74,10 +75,11 @@ def _check(section: ControllerSection, recipe: Recipe, game: Game) -> None:
 
 
 def _check_temperature(section: ControllerSection, recipe: Recipe) -> None:
-    if getattr(recipe.learning, "rule", "policy_gradient") == "policy_gradient":
+    rule = Rule(getattr(recipe.learning, "rule", "policy_gradient"))
+    if rule.rewarded:
         raise UsageError(
-            f"{section.key} cannot change while learning.rule is 'policy_gradient': the learner computes probabilities "
-            "at the one temperature it was built for\n  use learning.rule = 'sft' (B-STaR), 'dpo' or 'kto'"
+            f"{section.key} cannot change while learning.rule is {rule.value!r}: its learner computes probabilities at "
+            "the one temperature it was built for\n  use learning.rule = 'sft' (B-STaR), 'dpo' or 'kto'"
         )
     if not min(section.start, section.end) > 0:
         raise UsageError(f"temperatures go from {section.start:g} to {section.end:g}; above 0 was expected")

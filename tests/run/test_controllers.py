@@ -16,7 +16,9 @@ import selfplay
 from selfplay.errors import UsageError
 from selfplay.run.balance import balance, balance_scores, grid
 from selfplay.run.controllers import Controller, make_controller
+from selfplay.run.parts import Parts
 from selfplay.run.recipe import ControllerSection
+from selfplay.run.recipe_file import changed, load_recipe
 from selfplay.types import Fact
 
 KEY = "game.settings.attempts"
@@ -164,6 +166,15 @@ def test_a_role_that_a_controller_wakes_up_may_begin_asleep(recipe_file: Path, t
     sets = ["roles.asker.weights=frozen", "roles.answerer.update_every=0", "schedule.generations=2"]
     run = selfplay.league(recipe_file, root=tmp_path / "runs", overrides=sets)
     assert [event["value"] for event in run.events("override")] == [0, 1]
+
+
+def test_players_sample_at_the_temperature_that_a_controller_wants(recipe_file: Path) -> None:
+    recipe, _ = load_recipe(recipe_file, ["roles.asker.sampling.max_tokens=3"])
+    cast = Parts.of(recipe, "runs").cast
+    assert cast.sampling_as(recipe) == cast.players
+    warmer = cast.sampling_as(changed(recipe, "sampling.temperature", 0.5))
+    found = {name: (player.sampling.temperature, player.sampling.max_tokens) for name, player in warmer.items()}
+    assert found == {"main": (0.5, 8), "main/asker": (1.0, 3)}
 
 
 # ------------------------------------------------------------------------- resume
