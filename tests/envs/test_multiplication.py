@@ -176,7 +176,7 @@ def test_bots_play_whole_matches(play: Playing) -> None:
 
 
 def test_demonstrations_are_right_unless_errors_are_planted(play: Playing) -> None:
-    game = Multiplication()
+    game = Multiplication(careless=0.0)
     demos = list(islice(game.demos(random.Random(1)), 400))
     assert Counter(demo.role for demo in demos) == {"proposer": 100, "solver": 200, "labeller": 100}
     for demo in demos:
