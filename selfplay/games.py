@@ -29,6 +29,7 @@ BUILT_IN = {
     "hidden_number": "selfplay.envs.hidden_number:HiddenNumber",
     "multiplication": "selfplay.envs.multiplication:Multiplication",
     "self_correction": "selfplay.envs.self_correction:SelfCorrection",
+    "digits_frontier": "selfplay.envs.digits_frontier:DigitsFrontier",
 }
 
 DOORS = {
