@@ -27,9 +27,11 @@ BUILT_IN = {
     "countdown": "selfplay.envs.countdown:Countdown",
     "countdown_votes": "selfplay.envs.countdown_votes:CountdownVotes",
     "hidden_number": "selfplay.envs.hidden_number:HiddenNumber",
+    "kuhn_poker": "selfplay.envs.kuhn_poker:KuhnPoker",
     "multiplication": "selfplay.envs.multiplication:Multiplication",
     "self_correction": "selfplay.envs.self_correction:SelfCorrection",
     "digits_frontier": "selfplay.envs.digits_frontier:DigitsFrontier",
+    "tic_tac_toe": "selfplay.envs.tic_tac_toe:TicTacToe",
 }
 
 DOORS = {

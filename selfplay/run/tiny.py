@@ -17,6 +17,7 @@ from selfplay.types import Json, Player, Request, Sampling
 if TYPE_CHECKING:
     from selfplay.policies.hf import LocalPolicy
     from selfplay.tiny.make import Card
+    from selfplay.tiny.model import Shape
 
 PROBES = 500
 """Replies per role by which a card's parse rates are measured."""
@@ -29,6 +30,7 @@ def make_family(
     name: str,
     steps: int | None = None,
     seed: int = 0,
+    shape: Shape | None = None,
     exam_tasks: int = 200,
     on_progress: Callable[[int, int, float], None] | None = None,
 ) -> Card:
@@ -38,6 +40,7 @@ def make_family(
         games: each must offer demonstrations (`Game.demos`).
         name: of the family.
         steps: of training, 256 demonstrations each; the default is that of `tiny:countdown`.
+        shape: of the network; the default is that of `tiny:countdown`.
         exam_tasks: held-out tasks per level for the card.
         on_progress: called with (step, steps, loss).
 
@@ -60,6 +63,7 @@ def make_family(
         out=out,
         steps=steps or STEPS,
         seed=seed,
+        shape=shape,
         games=[game.name() for game in games],
         commit=state.get("commit") or "",
         evaluate=scores,
