@@ -45,7 +45,7 @@ class Vote:
 
 
 class Pair(NamedTuple):
-    """A member of the most voted answers, one of the least voted, and how far apart they are, in (0, 1]."""
+    """A member of the most voted answers, one of the least voted, and the difference of their votes' shares."""
 
     better: Move
     worse: Move
@@ -80,11 +80,11 @@ def reward_by_vote(answers: Sequence[Move], result: Vote, key: Key) -> None:
 
 def widest_pair(answers: Iterable[Move], key: Key) -> Pair | None:
     """The first of the most voted answers against the first of the least voted; `None` if all are equally voted."""
-    readable = [a for a in answers if a.foul is None and a.why_masked is None]
-    counts = Counter(key(a.value) for a in readable)
-    if not counts or len(set(counts.values())) == 1:
+    counted = [answer for answer in answers if answer.why_masked is None]
+    readable = [answer for answer in counted if answer.foul is None]
+    counts = Counter(key(answer.value) for answer in readable)
+    if len(set(counts.values())) < 2:
         return None
-    votes = [counts[key(a.value)] for a in readable]
+    votes = [counts[key(answer.value)] for answer in readable]
     most, least = max(votes), min(votes)
-    better, worse = readable[votes.index(most)], readable[votes.index(least)]
-    return Pair(better, worse, (most - least) / len(readable))
+    return Pair(readable[votes.index(most)], readable[votes.index(least)], (most - least) / len(counted))

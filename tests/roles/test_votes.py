@@ -108,5 +108,5 @@ def test_the_pair_is_most_against_least_voted(said: list[int | None]) -> None:
     assert pair is not None
     most, least = counts[pair.better.value], counts[pair.worse.value]
     assert (most, least) == (max(counts.values()), min(counts.values()))
-    assert pair.weight == pytest.approx((most - least) / len([s for s in said if s is not None]))
+    assert pair.weight == pytest.approx((most - least) / len(said))
     assert 0.0 < pair.weight < 1.0
