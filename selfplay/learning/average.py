@@ -8,45 +8,44 @@ Policy-gradient steps are noisy; averaging iterates takes the noise out without 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import PreTrainedModel
 
 _FILE = "average.safetensors"
 
 
 class Average:
-    """The running mean of a model's weights.
+    """The running mean of a set of weights.
 
     Args:
-        model: the one that learns.
-        decay: 0 means no averaging: the average is the model itself.
+        weights: what learns.
+        decay: 0 means no averaging: the average is the weights themselves.
     """
 
-    def __init__(self, model: PreTrainedModel, decay: float) -> None:
-        self._model, self._decay = model, decay
-        self._mean = [p.detach().clone() for p in model.parameters()] if decay > 0 else []
+    def __init__(self, weights: Iterable[torch.nn.Parameter], decay: float) -> None:
+        self._weights, self._decay = list(weights), decay
+        self._mean = [p.detach().clone() for p in self._weights] if decay > 0 else []
 
     @torch.no_grad()
     def update(self, updates: int) -> None:
         """Take the weights after update number `updates` (from 1) in."""
         keep = min(self._decay, 1.0 - 1.0 / (updates + 1))
-        for mean, weight in zip(self._mean, self._model.parameters(), strict=bool(self._mean)):
+        for mean, weight in zip(self._mean, self._weights, strict=bool(self._mean)):
             mean.lerp_(weight, 1.0 - keep)
 
     @torch.no_grad()
     def reset(self) -> None:
-        """Begin again from the model as it is now."""
-        for mean, weight in zip(self._mean, self._model.parameters(), strict=bool(self._mean)):
+        """Begin again from the weights as they are now."""
+        for mean, weight in zip(self._mean, self._weights, strict=bool(self._mean)):
             mean.copy_(weight)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Inside, the model has the averaged weights. Nothing may learn meanwhile."""
+        """Inside, the weights are the averaged ones. Nothing may learn meanwhile."""
         self._swap()
         try:
             yield
@@ -65,6 +64,6 @@ class Average:
             self._mean = [tensors[str(i)].to(mean.device) for i, mean in enumerate(self._mean)]
 
     def _swap(self) -> None:
-        weights = list(self._model.parameters()) if self._mean else []
+        weights = self._weights if self._mean else []
         for i, weight in enumerate(weights):
             weight.data, self._mean[i] = self._mean[i], weight.data

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from selfplay.errors import UsageError
 from selfplay.learning.keys import kind_of, pick
 from selfplay.learning.learner import LearnerSettings, Rule
+from selfplay.seeds import rng
 from selfplay.types import Row
 
 
@@ -80,6 +81,18 @@ def micro_batches(rows: Sequence[Row], settings: LearnerSettings) -> list[MicroB
 def kl_of(row: Row, settings: LearnerSettings) -> float:
     """The KL coefficient of this row."""
     return pick(settings.kl, row.role, row.tag, 0.0)
+
+
+def minibatches(rows: Sequence[Row], epochs: int, size: int, seed: int) -> list[Sequence[Row]]:
+    """The optimiser steps of an update: `epochs` times through the rows, `size` of them in each (0: all), in an order
+    of chance. Without rows it is one step that changes nothing."""
+    if size == 0 or not rows:
+        return [rows] * epochs if rows else [rows]
+    steps: list[Sequence[Row]] = []
+    for epoch in range(epochs):
+        order = rng(seed, epoch).sample(range(len(rows)), len(rows))
+        steps += [[rows[i] for i in order[start : start + size]] for start in range(0, len(rows), size)]
+    return steps
 
 
 def compared(rows: Iterable[Row], settings: LearnerSettings) -> list[Row]:

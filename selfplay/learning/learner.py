@@ -224,6 +224,12 @@ class Learner(Protocol):
             UsageError: a row lacks the reference log-probabilities its KL coefficient needs.
         """
 
+    def configure(self, settings: LearnerSettings) -> None:
+        """Follow other settings from the next update on. What the optimiser was made with stays as it is."""
+
+    def forget(self) -> None:
+        """The weights were replaced from outside: drop what the optimiser remembers of the old ones."""
+
     def save(self, folder: Path) -> None:
         """Write model, optimiser, schedule and update count: all that a bit-identical continuation needs."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_file, load_model, save_file, save_model
 from torch.optim.lr_scheduler import LambdaLR
 
 from selfplay.errors import RunError
@@ -30,9 +30,19 @@ def save_learner(
 ) -> None:
     """Write weights and optimiser state into `folder`, which is made if needed."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_model(model, str(folder / WEIGHTS))
+    if trained := _trained_part(model):
+        save_file(trained, folder / WEIGHTS)
+    else:
+        save_model(model, str(folder / WEIGHTS))
     state = {"optimiser": optimiser.state_dict(), "scheduler": scheduler.state_dict(), "updates": updates}
     torch.save(state, folder / STATE)
+
+
+def _trained_part(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights that learn, where others do not (adapters on a base); empty if all do."""
+    if all(p.requires_grad for p in model.parameters()):
+        return {}
+    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
 
 
 def load_learner(folder: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, scheduler: LambdaLR) -> int:
@@ -42,7 +52,12 @@ def load_learner(folder: Path, model: torch.nn.Module, optimiser: torch.optim.Op
         RunError: files are missing, damaged, or of a model of another shape.
     """
     try:
-        load_model(model, str(folder / WEIGHTS))
+        if trained := _trained_part(model):
+            saved = load_file(folder / WEIGHTS)
+            for name, weight in trained.items():
+                weight.copy_(saved[name])
+        else:
+            load_model(model, str(folder / WEIGHTS))
         state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
         optimiser.load_state_dict(state["optimiser"])
         scheduler.load_state_dict(state["scheduler"])

@@ -79,6 +79,12 @@ class PlainLearner:
         every = torch.cat(gains)
         return every.mean().clamp(min=0) if len(every) else every.sum()
 
+    def configure(self, settings: LearnerSettings) -> None:
+        self.settings = settings
+
+    def forget(self) -> None:
+        self.optimiser.state.clear()
+
     def save(self, folder: Path) -> None:
         save_learner(folder, self.accelerator.unwrap_model(self.model), self.optimiser, self.scheduler, self.updates)
 

@@ -30,6 +30,12 @@ class TrlLearner:
         self.trainer.batches, self.trainer.on_update = batches, on_update
         self.trainer.train()
 
+    def configure(self, settings: LearnerSettings) -> None:
+        self.trainer.settings = settings
+
+    def forget(self) -> None:
+        self.trainer.optimiser()[0].state.clear()
+
     def save(self, folder: Path) -> None:
         t = self.trainer
         save_learner(folder, t.accelerator.unwrap_model(t.model), *t.optimiser(), t.updates)

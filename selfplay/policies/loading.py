@@ -64,11 +64,20 @@ def load_hf(
     return LocalPolicy(_weights(name, config, wanted).eval().to(target), tokenizer, rows=rows)
 
 
-def save_hf(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a plain Hugging Face folder, loadable by `load_hf` and by transformers' Auto classes."""
+def save_hf(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Write a plain Hugging Face folder, loadable by `load_hf` and by transformers' Auto classes.
+
+    Args:
+        weights: instead of the model's own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with _no_progress_bars():
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=weights)
     tokenizer.save_pretrained(folder)
 
 

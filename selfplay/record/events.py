@@ -8,6 +8,7 @@ Every line is one JSON object. A line of ``events.jsonl`` has ``schema`` (`codec
     generation_started  generation, matches               matches: how many are planned
     generation_closed   generation, matches, moves, tokens, endings, rewards
     edits               generation, edits                 edits: [match, move, reward, why] of `Game.settle`
+    material            generation, rows, left_out        what an update selects or pairs; left_out: reason -> count
     override            generation, key, value, why       a controller changed a setting
     published           generation, match, source, key, item, solved, of
     snapshot            generation, update, name, path, score
@@ -77,6 +78,8 @@ class Metrics(TypedDict):
     roles: dict[str, RoleMetrics]
     notes: NotRequired[dict[str, float]]
     """Mean over the matches of the numbers that the game noted."""
+    balance: NotRequired[dict[str, float]]
+    """Balance score by selection threshold, and the ``best`` of them, where a controller looks for it."""
     duplicate_share: NotRequired[float]
     """Share of proposals that equal others of the same batch, 0-1."""
     loss: float
@@ -130,9 +133,19 @@ def edits(generation: int, changes: Sequence[Edit]) -> Event:
     return {"event": "edits", "generation": generation, "edits": [list(change) for change in changes]}
 
 
+def material(generation: int, rows: int, left_out: Mapping[str, int]) -> Event:
+    """What an update selects or pairs: `rows`, and how many moves, pairs or prompts were left out, by reason."""
+    return {"event": "material", "generation": generation, "rows": rows, "left_out": dict(left_out)}
+
+
 def override(generation: int, key: str, value: Json, why: str) -> Event:
     """A controller set `key` to `value` from the next generation on."""
     return {"event": "override", "generation": generation, "key": key, "value": value, "why": why}
+
+
+def phase(generation: int, name: str, settings: Sequence[str], why: str) -> Event:
+    """From `generation` on the run is in this phase, under these settings (as for ``--set``)."""
+    return {"event": "phase", "generation": generation, "name": name, "settings": list(settings), "why": why}
 
 
 def published(

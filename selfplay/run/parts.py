@@ -5,17 +5,22 @@ All of it is made before a run has a folder, so that whatever is wrong with a re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from selfplay.errors import UnknownName, UsageError, comes_from
 from selfplay.game import Game
 from selfplay.games import make_game
 from selfplay.learning.credit import CreditRule
 from selfplay.learning.health import check_metric
-from selfplay.learning.learner import LearnerSettings
+from selfplay.learning.learner import LearnerSettings, Rule
 from selfplay.run.cast import Cast, make_cast
-from selfplay.run.controllers import Controller, make_controller
+from selfplay.run.controllers import Controller
+from selfplay.run.phases import Phases
 from selfplay.run.recipe import Recipe
+from selfplay.run.recipe_file import with_settings
+from selfplay.run.rule import check_rule
+from selfplay.run.schedules import make_controllers
 from selfplay.run.sources import Tasks
 
 
@@ -27,6 +32,7 @@ class Parts:
     cast: Cast
     tasks: Tasks
     controllers: list[Controller]
+    phases: Phases
     learning: LearnerSettings
 
     @classmethod
@@ -42,22 +48,57 @@ class Parts:
         """
         with comes_from("[game] of the recipe"):
             game = make_game(recipe.game.id, recipe.game.settings)
-        _check_controllers(recipe, game)
         _check_health(recipe, game)
-        controllers = [make_controller(section) for section in recipe.controllers]
-        credit_rules(recipe, game)
+        controllers = make_controllers(recipe, game)
+        phases = Phases(recipe)
+        for phase in recipe.phases:
+            if phase.metric:
+                check_metric(phase.metric, game.roles)
+        for stage in stages(recipe):
+            check_settings(stage, game)
         cast = make_cast(recipe, game, root)
-        return cls(game, cast, Tasks(recipe.tasks, recipe.seed), controllers, learner_settings(recipe, cast))
+        tasks = Tasks(recipe.tasks, recipe.seed)
+        return cls(game, cast, tasks, controllers, phases, learner_settings(recipe, cast))
+
+
+def check_settings(recipe: Recipe, game: Game) -> None:
+    """Raises: UsageError: settings of the game or of credit that cannot work."""
+    for role in recipe.roles:
+        if role not in game.roles:
+            raise UnknownName(f"role of game {game.name()}", role, game.roles, "from [roles] of the recipe")
+    with comes_from("[game] of the recipe"):
+        make_game(recipe.game.id, recipe.game.settings)
+    check_rule(recipe)
+    rules, learning = credit_rules(recipe, game), recipe.learning
+    remembering = [kind for kind, rule in rules.items() if rule.estimator == "role_baseline"]
+    if remembering and learning.window != 1:
+        raise UsageError(
+            f"learning.window = {learning.window} with credit = 'role_baseline' of {', '.join(remembering)}: that "
+            "baseline counts every match once\n  use window = 1, or another estimator"
+        )
+    if learning.schedule == "linear" and learning.minibatch:
+        raise UsageError(
+            "learning.schedule = 'linear' needs to know how many optimiser steps there will be, and with "
+            "learning.minibatch nobody does\n  use schedule = 'constant', or minibatch = 0"
+        )
 
 
 def credit_rules(recipe: Recipe, game: Game) -> dict[str, CreditRule]:
-    """Role -> how its rewards become advantages.
+    """Role, or role/tag -> how its rewards become advantages.
 
     Raises:
         UnknownName: no such estimator.
     """
-    sections = {role: recipe.role(role) for role in game.roles}
-    return {role: CreditRule(s.credit, s.group_by, s.weight) for role, s in sections.items()}  # type: ignore[arg-type]
+    rules: dict[str, CreditRule] = {}
+    for role in game.roles:
+        section = recipe.role(role)
+        numbers = (section.weight, section.baseline_decay, section.return_discount, section.return_bounds)
+        own = CreditRule(section.credit, section.group_by, *numbers)  # type: ignore[arg-type]
+        rules[role] = own
+        for name, tag in section.tags.items():
+            given = {"estimator": tag.credit, "group_by": tag.group_by, "weight": tag.weight}
+            rules[f"{role}/{name}"] = replace(own, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    return rules
 
 
 def learner_settings(recipe: Recipe, cast: Cast) -> LearnerSettings:
@@ -68,10 +109,12 @@ def learner_settings(recipe: Recipe, cast: Cast) -> LearnerSettings:
     """
     import torch
 
-    section, model = recipe.learning, cast.policy.model
+    section, model = recipe.learning, next(iter(cast.weights.values())).policy.model
     learning = [role for role, on in cast.learns.items() if on]
+    updates = recipe.schedule.generations * section.epochs
     return LearnerSettings(
         kind=section.learner,  # type: ignore[arg-type]
+        rule=section.rule,  # type: ignore[arg-type]
         loss=section.loss,  # type: ignore[arg-type]
         lr=section.lr,
         betas=section.betas,
@@ -79,14 +122,44 @@ def learner_settings(recipe: Recipe, cast: Cast) -> LearnerSettings:
         max_grad_norm=section.max_grad_norm,
         epsilon_low=section.epsilon_low,
         epsilon_high=section.epsilon_high,
-        kl={role: recipe.role(role).kl for role in learning if recipe.role(role).kl > 0},
-        temperature=recipe.sampling_of(learning[0]).temperature,
+        kl=kl_coefficients(recipe, learning),
+        beta=section.beta,
+        nll=section.nll,
+        example_weight=section.example_weight,
+        temperature=recipe.sampling_of(learning[0]).temperature if Rule(section.rule).rewarded else 1.0,
         micro_tokens=section.micro_tokens,
-        warmup_updates=min(section.warmup_updates, recipe.schedule.generations // 2),  # short runs have room for both
-        total_updates=recipe.schedule.generations,
+        warmup_updates=min(section.warmup_updates, updates // 2),  # short runs have room for both
+        total_updates=updates,
         schedule=section.schedule,  # type: ignore[arg-type]
         bf16=model.dtype != torch.float32 and model.device.type != "cpu",
     )
+
+
+def kl_coefficients(recipe: Recipe, roles: Iterable[str]) -> dict[str, float]:
+    """By ``role`` or ``role/tag``; those of 0 only where a role's own would apply otherwise."""
+    out: dict[str, float] = {}
+    for role in roles:
+        section = recipe.role(role)
+        if section.kl > 0:
+            out[role] = section.kl
+        out |= {f"{role}/{name}": tag.kl for name, tag in section.tags.items() if tag.kl is not None}
+    return out
+
+
+def stages(recipe: Recipe) -> list[Recipe]:
+    """The recipe as it is, and under the settings of each phase."""
+    return [recipe, *(with_settings(recipe, phase.set) for phase in recipe.phases)]
+
+
+def begins_again(recipe: Recipe) -> bool:
+    """Does some update start from the base again?"""
+    return any(stage.learning.init == "base" for stage in stages(recipe))
+
+
+def widest_window(recipe: Recipe) -> int | None:
+    """The largest number of generations that an update learns from; `None`: all."""
+    windows = [stage.learning.window for stage in stages(recipe)]
+    return None if 0 in windows else max(windows)
 
 
 def _check_health(recipe: Recipe, game: Game) -> None:
@@ -97,14 +170,3 @@ def _check_health(recipe: Recipe, game: Game) -> None:
                 f"health rule on {rule.metric} ({rule.action}): game {game.name()} has no held-out tasks to judge by\n"
                 "  give it an `exam` method (docs/writing-a-game.md)"
             )
-
-
-def _check_controllers(recipe: Recipe, game: Game) -> None:
-    for section in recipe.controllers:
-        if section.metric:
-            check_metric(section.metric, game.roles)
-        *_, owner, name = section.key.split(".")
-        if owner == "settings" and name not in game.setting_types():
-            raise UnknownName(f"setting of game {game.name()}", name, game.setting_types(), "from [[controllers]]")
-        if section.key.startswith("roles.") and owner not in game.roles:
-            raise UnknownName(f"role of game {game.name()}", owner, game.roles, "from [[controllers]]")

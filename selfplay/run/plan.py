@@ -6,11 +6,11 @@ it is on this machine (`model_files`). A game with neither bot nor demonstration
 Real replies may be longer: `Plan.tokens_at_most` is what the length limits allow. Task sources are not consulted; a
 match on a given task is counted like one that makes its own.
 
-Memory is counted from the sizes in ``config.json`` and the safetensors headers: weights, a frozen base copy where a KL
-term or a frozen role wants one, the running mean where it is kept, gradients and two Adam moments in float32, the KV
-cache of one batch of replies, and for the widest micro-batch float32 logits with their gradient plus 34 hidden-size
-values per layer and token (Korthikanti et al. 2022, arXiv 2205.05198, section 4.1, without attention maps). The
-frameworks' own overhead (about 0.5 GB for torch and transformers) comes on top.
+Memory is counted from the sizes in ``config.json`` and the safetensors headers: weights, a fork for each role that has
+one, a frozen base copy where a KL term or a frozen role wants one, the running mean where it is kept, gradients and two
+Adam moments in float32, the KV cache of one batch of replies, and for the widest micro-batch float32 logits with their
+gradient plus 34 hidden-size values per layer and token (Korthikanti et al. 2022, arXiv 2205.05198, section 4.1, without
+attention maps). The frameworks' own overhead (about 0.5 GB for torch and transformers) comes on top.
 """
 
 from __future__ import annotations
@@ -191,15 +191,20 @@ def _memory(recipe: Recipe, game: Game, folder: Path, parameters: int, usage: Us
     layers, hidden, heads = shape["num_hidden_layers"], shape["hidden_size"], shape["num_attention_heads"]
     head_size = shape.get("head_dim") or hidden // heads
     width = {"bfloat16": 2, "float16": 2}.get(recipe.policy.dtype, 4)
-    roles = [recipe.role(name) for name in game.roles]
-    copies = 1 + any(role.weights == "frozen" or role.kl > 0 for role in roles if not role.player)
-    copies += recipe.learning.average > 0
+    roles = [recipe.role(name) for name in game.roles if not recipe.role(name).player]
+    kinds = [role.weights for role in roles]
+    adapters, average = kinds.count("adapter"), recipe.learning.average > 0
+    models = kinds.count("fork") + bool({"shared", "adapter"} & {*kinds})
+    base = any(role.weights == "frozen" or role.kl > 0 for role in roles) and not adapters
+    inner = shape.get("intermediate_size") or 4 * hidden
+    adapter = recipe.adapter.rank * layers * (8 * hidden + 3 * (hidden + inner))  # of Llama's seven linear layers
+    learning = (kinds.count("fork") + ("shared" in kinds)) * parameters + adapters * adapter
     rows, micro = recipe.policy.batch_size or ROWS_ASSUMED, recipe.learning.micro_tokens
     longest = usage.longest if usage else recipe.sampling.max_tokens * 2
     cache = 2 * layers * (shape.get("num_key_value_heads") or heads) * head_size * width * rows * longest
     parts = {
-        "weights": copies * parameters * width,
-        "gradients and Adam": 3 * 4 * parameters,
+        "weights": ((models + base) * parameters + adapters * adapter + average * learning) * width,
+        "gradients and Adam": 3 * 4 * learning,
         "KV cache": cache,
         "activations": micro * (2 * 4 * shape["vocab_size"] + 34 * hidden * layers * width // 2),
     }

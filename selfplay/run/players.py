@@ -5,7 +5,9 @@
     scripted:NAME      one of the game's bots
     tiny:FAMILY        a built-in tiny model, or ``tiny:FOLDER`` with one you made
     hf:PATH_OR_ID      any transformers causal language model
+    openai:MODEL@URL   a model behind an OpenAI-compatible endpoint; without ``@URL`` OpenAI's own
     RUN@best           a snapshot of a run: ``best``, ``last`` or ``gen-7``; RUN as in `selfplay show`
+    RUN@best/proposer  of a run whose roles have weights of their own, another role's than the examined one
 
 To add a kind of player: a function from what follows the colon to a policy, in `KINDS`.
 """
@@ -13,12 +15,13 @@ To add a kind of player: a function from what follows the colon to a policy, in 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selfplay.errors import MissingExtra, UnknownName, UsageError
 from selfplay.game import Game, role_of
+from selfplay.policies.api import Endpoints
 from selfplay.types import Player, Policy, Sampling
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ class Setup:
     threads: int = 0
     """CPU threads for torch; 0 leaves them as they are."""
     batch_size: int = 0
+    endpoints: Endpoints = field(default_factory=Endpoints)
+    """What players behind endpoints share: limits, prices, the account."""
 
 
 def make_players(
@@ -48,23 +53,25 @@ def make_players(
     sampling: Sampling | None = None,
     device: str = "auto",
     threads: int = 0,
+    endpoints: Endpoints | None = None,
 ) -> dict[str, Player]:
     """The players that take these seats, by name; the name of a player is its specification.
 
     Args:
         seats: seat or role -> specification.
         game: what they will play.
+        endpoints: limits, prices and account of ``openai:`` players.
 
     Raises:
         UnknownName: an unknown seat, kind of player, bot, family, run or snapshot.
-        UsageError: a model that cannot be loaded.
-        MissingExtra: a model is asked for and torch or transformers is not installed.
+        UsageError: a model that cannot be loaded, an endpoint without a key.
+        MissingExtra: a model is asked for and torch, transformers or openai is not installed.
     """
     known = {*game.seats(), *game.roles}
     for seat in seats:
         if seat not in known:
             raise UnknownName("seat", seat, game.seats(), f"seats of game {game.name()}")
-    setup = Setup(game, root, device, "auto", threads)
+    setup = Setup(game, root, device, "auto", threads, endpoints=endpoints or Endpoints())
     return {spec: Player(spec, make_policy(spec, setup), sampling or Sampling()) for spec in seats.values()}
 
 
@@ -137,6 +144,10 @@ def _hf(rest: str, setup: Setup) -> Policy:
     )
 
 
+def _openai(rest: str, setup: Setup) -> Policy:
+    return setup.endpoints.policy(rest)
+
+
 def _snapshot(spec: str, setup: Setup) -> Policy:
     return _hf(str(snapshot_path(spec, setup.root)), setup)
 
@@ -149,25 +160,32 @@ def pinned(spec: str, root: str | Path = "runs") -> str:
     """
     if "@" not in spec or spec.partition(":")[0] in KINDS:
         return spec
-    run, which = _find_snapshot(spec, root)
-    return f"{run.info.id}@{which}"
+    run, which, role = _find_snapshot(spec, root)
+    return f"{run.info.id}@{which}{role and '/'}{role}"
 
 
 def snapshot_path(spec: str, root: str | Path = "runs") -> Path:
-    """The folder of a snapshot given as ``RUN@best``, ``RUN@last`` or ``RUN@gen-7``.
+    """The folder of a snapshot given as ``RUN@best``, ``RUN@last``, ``RUN@gen-7`` or ``RUN@best/ROLE``.
 
     Raises:
-        UnknownName: no such run or snapshot.
+        UnknownName: no such run, snapshot or role.
     """
-    run, which = _find_snapshot(spec, root)
-    return run.folder.snapshot(int(which.removeprefix("gen-")))
+    run, which, role = _find_snapshot(spec, root)
+    folder = run.folder.snapshot(int(which.removeprefix("gen-")))
+    inner = sorted(path.name for path in folder.iterdir() if path.is_dir()) if role and folder.is_dir() else []
+    if role and role not in inner:
+        raise UnknownName(
+            f"weights in snapshot {which} of run {run.path.name}", role, inner, f"or {run.info.id}@{which}"
+        )
+    return folder / role
 
 
-def _find_snapshot(spec: str, root: str | Path) -> tuple[Run, str]:
-    """The run, and which of its snapshots: ``gen-7``."""
+def _find_snapshot(spec: str, root: str | Path) -> tuple[Run, str, str]:
+    """The run, which of its snapshots (``gen-7``), and whose weights in it (empty: the snapshot's own)."""
     from selfplay.record.run import open_run
 
     name, _, which = spec.rpartition("@")
+    which, _, role = which.partition("/")
     run = open_run(name, root)
     taken = run.snapshots
     known = [f"gen-{event['generation']}" for event in taken]
@@ -180,7 +198,7 @@ def _find_snapshot(spec: str, root: str | Path) -> tuple[Run, str]:
         which = f"gen-{max(scored, key=lambda e: (e['score'] or 0.0, -e['update']))['generation']}"
     if which not in known:
         raise UnknownName(f"snapshot of run {run.path.name}", which, ["best", "last", *known])
-    return run, which
+    return run, which, role
 
 
 def need_models(what: str) -> None:
@@ -197,4 +215,5 @@ KINDS: dict[str, Callable[[str, Setup], Policy]] = {
     "scripted": _scripted,
     "tiny": _tiny,
     "hf": _hf,
+    "openai": _openai,
 }

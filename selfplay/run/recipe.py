@@ -2,6 +2,7 @@
 
     [game]        id = "countdown", settings
     [policy]      base = "tiny:countdown"
+    [adapter]     size of LoRA adapters
     [roles.X]     weights, player, sampling, credit, KL, how often it learns
     [[tasks]]     where matches get their tasks from
     [schedule]    generations, matches, mode, checkpoints
@@ -9,6 +10,8 @@
     [evaluation]  the canary
     [[health]]    rules that warn, stop or roll back
     [[controllers]]
+    [[phases]]
+    [api]         limits and prices of players behind endpoints
     [limits]
 
 Reading, overriding and writing recipes is `selfplay.run.recipe_file`.
@@ -18,9 +21,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from selfplay.driver import Limits
+from selfplay.policies.api import ApiSettings
 
 CISPO_CAP = 5.0
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -69,14 +83,28 @@ class SamplingSection(Section):
     """Longest reply in tokens; a role may allow fewer."""
 
 
+class TagSection(Section):
+    """One kind of move of a role, where it learns differently; what is left out is as for the role."""
+
+    credit: str | None = None
+    """As for the role."""
+    group_by: Literal["match", "prompt", "task", "role"] | None = None
+    """As for the role."""
+    weight: NonNegativeFloat | None = None
+    """As for the role; 0: these moves teach nothing but what the KL term says."""
+    kl: NonNegativeFloat | None = None
+    """As for the role."""
+
+
 class RoleSection(Section):
     """One role: who plays it, and how it learns."""
 
     weights: Literal["shared", "frozen", "fork", "adapter"] = "shared"
-    """``shared``: the learning policy, one model for all shared roles. ``frozen``: the base, never updated. ``fork``
-    and ``adapter`` are reserved for the next release."""
+    """``shared``: the learning policy, one model for all shared roles. ``frozen``: the base, never updated. ``fork``:
+    a copy of the base of its own. ``adapter``: a LoRA of its own on the base, which then learns nothing itself."""
     player: str = ""
-    """A fixed player instead: ``random``, ``scripted:NAME``, ``tiny:FAMILY``, ``hf:PATH`` or ``RUN@best``."""
+    """A fixed player instead: ``random``, ``scripted:NAME``, ``tiny:FAMILY``, ``hf:PATH``, ``openai:MODEL@URL`` or
+    ``RUN@best``."""
     opponent: str = ""
     """A fixed player that takes this role in some matches, where the role then does not learn; as for `player`."""
     opponent_share: Share = 0.5
@@ -84,15 +112,59 @@ class RoleSection(Section):
     sampling: SamplingSection | None = None
     """Instead of the recipe's ``[sampling]``."""
     credit: str = "group_zscore"
-    """Advantage estimator: ``group_zscore``, ``mean_only``, ``leave_one_out`` or ``raw``."""
+    """Advantage estimator: ``group_zscore``, ``mean_only``, ``leave_one_out``, ``raw``, ``role_baseline``,
+    ``per_class``, ``per_role`` or ``bounded_returns``."""
     group_by: Literal["match", "prompt", "task", "role"] = "match"
-    """What moves must share for a common baseline, besides role, tag and weights version."""
+    """What moves must share for a common baseline, besides role, tag and weights version. Without meaning for
+    ``per_class`` and ``per_role`` (the whole batch) and ``role_baseline`` (the whole run)."""
+    baseline_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.95
+    """For ``role_baseline``: how much of the running mean stays with each match."""
+    return_discount: Share = 1.0
+    """For ``bounded_returns``: what a later reward loses with each segment before it."""
+    return_bounds: tuple[float, float] = (-1.0, 1.0)
+    """For ``bounded_returns``: lowest and highest return of a segment."""
     weight: NonNegativeFloat = 1.0
     """Factor on this role's advantages."""
     kl: NonNegativeFloat = 0.0
     """Coefficient of the KL term to the base model."""
     update_every: NonNegativeInt = 1
     """This role learns in every k-th update only; 0 means never."""
+    tags: dict[str, TagSection] = Field(default_factory=dict)
+    """Other settings for kinds of moves, by tag: ``[roles.solver.tags.revise]``."""
+
+
+class AdapterSection(Section):
+    """The LoRA adapters of roles with ``weights = "adapter"``."""
+
+    rank: PositiveInt = 8
+    """Of the two factors of a weight's change."""
+    alpha: PositiveFloat = 16.0
+    """The change is scaled by alpha / rank."""
+    modules: list[str] = Field(default_factory=list)
+    """Ends of the names of the linear layers that get one, such as ``q_proj``; none: all but the output layer."""
+
+
+class PhaseSection(Section):
+    """A stretch of the run under settings of its own, until it has lasted `generations` or its metric says so."""
+
+    name: str
+    """What people see; and what `then` of another phase may name."""
+    set: list[str] = Field(default_factory=list)
+    """Settings while it lasts, as for ``--set``: ``"roles.proposer.update_every=0"``."""
+    generations: NonNegativeInt = 0
+    """It ends after so many generations; 0: only the metric ends it, or nothing does."""
+    at_least: NonNegativeInt = 0
+    """Generations before the metric may end it."""
+    metric: str = ""
+    """It ends once this metric ..."""
+    above: float | None = None
+    """... is at least this, or ..."""
+    below: float | None = None
+    """... is at most this ..."""
+    patience: PositiveInt = 1
+    """... so many times in a row."""
+    then: str = ""
+    """The phase that follows; by default the next one of the list. Phases that name each other alternate."""
 
 
 class TaskSection(Section):
@@ -132,10 +204,37 @@ class ScheduleSection(Section):
 class LearningSection(Section):
     """The update."""
 
+    rule: Literal["policy_gradient", "sft", "dpo", "kto", "offline_clip"] = "policy_gradient"
+    """``policy_gradient``: advantages from rewards. ``sft``: imitates what `select` names. ``dpo``: prefers by `pairs`.
+    ``kto``: what `select` names is desirable, what else has a reward is not. ``offline_clip``: rewards with one clipped
+    ratio for a whole reply, and imitation of the game's examples (SPC)."""
     learner: Literal["trl", "plain"] = "trl"
-    """``trl``: a GRPOTrainer fed with our rows. ``plain``: the short reference learner, same gradients."""
+    """``trl``: TRL's trainers, fed with our rows. ``plain``: the short reference learner, same gradients."""
     loss: Literal["dapo", "cispo", "vespo"] = "dapo"
-    """The clipped policy gradient, as TRL names it."""
+    """Of ``policy_gradient``: the clipped loss, as TRL names it."""
+    select: list[str] = Field(default_factory=lambda: ["kept", "examples"])
+    """Of ``sft`` and ``kto``, joined: ``kept`` (marked by the game), ``rewarded`` (at least `threshold`),
+    ``best_of_group`` (of each prompt the best), ``examples`` (recorded by the game)."""
+    pairs: str = "preferred"
+    """Of ``dpo``: ``preferred`` (by the game), ``best_worst``, ``pass_fail``, ``length_tiered``, ``refined``,
+    ``against_example`` (SPIN) or ``diverse`` (DIVE)."""
+    threshold: float = 0.5
+    """Of `select` and `pairs`: rewards of at least this much are good."""
+    per_prompt: NonNegativeInt = 0
+    """Most rows of ``rewarded``, or pairs of ``pass_fail`` and ``diverse``, of one prompt; 0: all (``diverse``: 2)."""
+    tier: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.3
+    """Of ``length_tiered``: share of the range of rewards that counts as top, or as bottom."""
+    weighted: bool = True
+    """Of ``dpo``: pairs weigh as much as their rewards differ; false: all weigh 1."""
+    beta: PositiveFloat = 0.1
+    """Of ``dpo`` and ``kto``: how closely the policy stays to the reference."""
+    nll: NonNegativeFloat = 0.0
+    """Of ``dpo``: how much the likelihood of the preferred reply counts besides (ScPO: 1)."""
+    reference: Literal["base", "current"] = "base"
+    """Of ``dpo``, ``kto`` and ``offline_clip``: what is compared with, the ``base`` model or the weights as they are
+    when an update begins (``current``: SPIN, ScPO; then `epochs` or `minibatch` should make several steps of it)."""
+    example_weight: NonNegativeFloat = 0.15
+    """Of ``offline_clip``: how much imitating examples counts."""
     lr: NonNegativeFloat = 3e-4
     """Learning rate of AdamW."""
     betas: tuple[float, float] = (0.9, 0.95)
@@ -147,15 +246,23 @@ class LearningSection(Section):
     average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """Decay of the running mean of the weights that is examined and kept in snapshots; 0: the weights themselves."""
     epsilon_low: NonNegativeFloat = 0.2
-    """Lower clip: the probability ratio counts down to 1 minus this."""
+    """Lower clip of ``dapo`` and ``offline_clip``: the probability ratio counts down to 1 minus this."""
     epsilon_high: NonNegativeFloat = 0.2
-    """Upper clip of ``dapo``; for ``cispo`` the cap on the ratio itself, 5 by default."""
+    """Upper clip of these; for ``cispo`` the cap on the ratio itself, 5 by default."""
     micro_tokens: PositiveInt = 16384
     """Tokens (padding included) in one forward pass."""
     warmup_updates: NonNegativeInt = 0
     """Updates until the full learning rate; at most half of the run."""
     schedule: Literal["constant", "linear"] = "constant"
     """Learning rate after the warm-up, over the run's generations."""
+    epochs: PositiveInt = 1
+    """How often an update goes through its rows."""
+    minibatch: NonNegativeInt = 0
+    """Rows in one optimiser step, drawn at random; 0: all rows of the update at once."""
+    window: NonNegativeInt = 1
+    """An update learns from the rows of so many generations; 0: of all so far."""
+    init: Literal["continue", "base"] = "continue"
+    """``base``: every update starts from the base model again, with all it learns from its window (ReST-EM)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -163,6 +270,11 @@ class LearningSection(Section):
         if isinstance(given, dict) and given.get("loss") == "cispo":
             return {"epsilon_high": CISPO_CAP, **given}
         return given
+
+    @field_validator("select", mode="before")
+    @classmethod
+    def _several(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
 
 
 class EvaluationSection(Section):
@@ -195,22 +307,61 @@ class HealthSection(Section):
 class ControllerSection(Section):
     """Changes a setting as the run goes on; the change is logged as an override."""
 
-    kind: Literal["schedule", "switch"]
-    """``schedule``: a straight line over generations. ``switch``: a metric crosses a threshold, with hysteresis."""
+    kind: Literal["schedule", "switch", "frontier", "climb", "balance"]
+    """``schedule``: a straight line over generations. ``switch``: `end` while a metric is high, with hysteresis.
+    ``frontier``: a step whenever a metric is high enough, never back. ``climb``: steps the way a metric rises.
+    ``balance``: the selection threshold with the best balance score (B-STaR)."""
     key: str
-    """What to change: ``game.settings.NAME``, ``roles.NAME.weight`` or ``roles.NAME.update_every``."""
+    """What to change: ``game.settings.NAME``, ``roles.NAME.weight``, ``roles.NAME.update_every``,
+    ``sampling.temperature`` or ``roles.NAME.sampling.temperature``."""
     start: float = 0.0
     """First value."""
     end: float = 0.0
     """Last value."""
+    step: float = 0.0
+    """For ``frontier`` and ``climb``: how far at a time. For ``balance``: distance of the thresholds that are tried."""
     generations: PositiveInt = 100
     """For ``schedule``: reaches `end` after this many."""
     metric: str = ""
-    """For ``switch``."""
+    """For ``switch``, ``frontier`` and ``climb``."""
     above: float = 0.0
-    """For ``switch``: use `end` once the metric is at least this ..."""
+    """For ``switch``: use `end` once the metric is at least this ... For ``frontier``: when it is at least this."""
     below: float = 0.0
     """... and `start` again once it is at most this."""
+    patience: PositiveInt = 1
+    """For ``frontier``: so many times in a row. For ``climb``: measurements before each step."""
+    wanted: PositiveInt = 8
+    """For ``balance``: right answers to one question that are enough."""
+
+
+class ApiSection(Section):
+    """How players behind endpoints (``openai:MODEL@URL``) may be asked; the same for all of them."""
+
+    spending_cap_usd: NonNegativeFloat = 0.0
+    """Nothing is asked that could bring the run's spending above this; 0: no cap. Needs prices."""
+    price_in: NonNegativeFloat = 0.0
+    """Dollars per million prompt tokens; with several models, those of the dearest."""
+    price_out: NonNegativeFloat = 0.0
+    """Dollars per million reply tokens."""
+    requests_per_minute: NonNegativeInt = 0
+    """Per endpoint; 0: as fast as it answers."""
+    tokens_per_minute: NonNegativeInt = 0
+    """Per endpoint, prompts and replies; 0: no limit."""
+    timeout_s: PositiveFloat = 60.0
+    """Seconds for one whole reply."""
+    retries: NonNegativeInt = 6
+    """Further tries after a failure that may pass, with growing pauses."""
+    concurrency: PositiveInt = 16
+    """Requests under way at once, per endpoint."""
+    key_env: str = ""
+    """Environment variable with the key; by default ``OPENAI_API_KEY`` for OpenAI's own endpoint and
+    ``SELFPLAY_API_KEY`` for others."""
+    send_seed: bool = True
+    """Send each request's seed; false for endpoints that refuse it."""
+
+    def settings(self) -> ApiSettings:
+        """What the endpoints keep to; raises UsageError for a cap without prices."""
+        return ApiSettings(**self.model_dump())
 
 
 class LimitsSection(Section):
@@ -245,6 +396,8 @@ class Recipe(Section):
     """What is played."""
     policy: PolicySection = Field(default_factory=PolicySection)
     """What learns."""
+    adapter: AdapterSection = Field(default_factory=AdapterSection)
+    """How large adapters are, and where."""
     sampling: SamplingSection = Field(default_factory=SamplingSection)
     """How replies are drawn, for roles that do not say it themselves."""
     roles: dict[str, RoleSection] = Field(default_factory=dict)
@@ -261,6 +414,10 @@ class Recipe(Section):
     """What to do when it does not."""
     controllers: list[ControllerSection] = Field(default_factory=list)
     """What changes on the way."""
+    phases: list[PhaseSection] = Field(default_factory=list)
+    """Stretches of the run under different settings."""
+    api: ApiSection = Field(default_factory=ApiSection)
+    """How endpoints may be asked."""
     limits: LimitsSection = Field(default_factory=LimitsSection)
     """When to give up."""
 

@@ -32,6 +32,17 @@ def changed(recipe: Recipe, key: str, value: Json) -> Recipe:
     return recipe_from(data, origin=f"override {key}={value!r}")
 
 
+def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """The recipe with ``a.b=value`` settings on top, as for ``--set``.
+
+    Raises:
+        UsageError: unknown key or wrong type.
+    """
+    if not settings:
+        return recipe
+    return recipe_from(set_keys(recipe.model_dump(), settings), overrides=settings)
+
+
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe, str]:
     """Read a recipe file.
 
@@ -101,17 +112,9 @@ def recipe_from(
         UsageError: the first thing that is wrong with it.
     """
     try:
-        recipe = Recipe.model_validate(data)
+        return Recipe.model_validate(data)
     except ValidationError as error:
         raise _explain(error, origin, text, overrides) from None
-    for name, role in recipe.roles.items():
-        if role.weights in ("fork", "adapter"):
-            path = ["roles", name, "weights"]
-            raise UsageError(
-                f"{'.'.join(path)} = {role.weights!r}: not available yet; use 'shared' or 'frozen'\n"
-                f"  from {_place(path, origin, text, overrides)}"
-            )
-    return recipe
 
 
 def to_toml(recipe: Recipe) -> str:

@@ -1,19 +1,38 @@
-"""Snapshots of the learning policy: plain Hugging Face folders, the best one by canary always among them."""
+"""Snapshots of the weights that learn: plain Hugging Face folders, the best one by canary always among them.
+
+A snapshot's folder holds the weights that take the exam; where roles have weights of their own (forks, adapters), the
+others lie in folders inside it, by the role's name. Adapters are merged into their base; as they are, for rolling back,
+they lie beside it in ``adapters.safetensors``.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors.torch import load_file, save_file
 
 from selfplay.errors import RunError
-from selfplay.policies.hf import LocalPolicy
 from selfplay.policies.loading import load_hf, save_hf
 from selfplay.record import events
 from selfplay.record.events import Event
 from selfplay.record.log import cannot_write
 from selfplay.record.run import Run
 from selfplay.record.writer import RunWriter
+from selfplay.run.cast import Weights
 from selfplay.run.evaluate import ExamResult
+
+ADAPTERS = "adapters.safetensors"
+
+
+class Kept(NamedTuple):
+    """What one folder of a snapshot holds."""
+
+    weights: Weights
+    player: str
+    """Whose adapter it is, where there are adapters."""
 
 
 class Snapshots:
@@ -21,12 +40,12 @@ class Snapshots:
 
     Args:
         writer: of the run.
-        policy: whose weights are kept.
+        kept: folder inside the snapshot -> what it holds; ``.`` is the snapshot's own folder.
         every: generations between snapshots that are kept for good; 0 keeps the best and the last only.
     """
 
-    def __init__(self, writer: RunWriter, policy: LocalPolicy, every: int) -> None:
-        self._writer, self._folder, self._policy, self._every = writer, writer.folder, policy, every
+    def __init__(self, writer: RunWriter, kept: Mapping[str, Kept], every: int) -> None:
+        self._writer, self._folder, self._kept, self._every = writer, writer.folder, dict(kept), every
         self._best: Event | None = None
         self.rollbacks = 0
 
@@ -43,11 +62,12 @@ class Snapshots:
         return best
 
     def take(self, generation: int, update: int, score: float | None) -> Event:
-        """Write the weights down."""
+        """Write all weights down."""
         number = generation + 1  # gen-0 is the policy before any learning
         path = self._folder.snapshot(number)
         try:
-            save_hf(self._policy.model, self._policy.tokenizer, path)
+            for inner, kept in self._kept.items():
+                _save(kept, path / inner)
         except Exception as error:  # safetensors has an error of its own for a full disk
             raise cannot_write(path, error) from error
         name = f"gen-{number}"
@@ -56,15 +76,15 @@ class Snapshots:
         return event
 
     def roll_back(self) -> None:
-        """Put the best snapshot's weights into the learning policy, in place.
+        """Put the best snapshot's weights back, in place.
 
         Raises:
             RunError: there is none.
         """
         if self._best is None:
             raise RunError("health asked for a rollback, but no canary has been taken yet: there is no best snapshot")
-        best = load_hf(self._folder.path / self._best["path"], device="cpu", dtype="float32")
-        self._policy.model.load_state_dict(best.model.state_dict())
+        for inner, kept in self._kept.items():
+            _load(kept, self._folder.path / self._best["path"] / inner)
         self.rollbacks += 1
 
     def restore(self, run: Run) -> dict[str, list[int]]:
@@ -98,3 +118,20 @@ class Snapshots:
     def _existing(self) -> Iterator[int]:
         for path in sorted(self._folder.snapshots.glob("gen-*")):
             yield int(path.name[4:])
+
+
+def _save(kept: Kept, folder: Path) -> None:
+    policy, adapters = kept.weights.policy, kept.weights.adapters
+    if adapters is None:
+        save_hf(policy.model, policy.tokenizer, folder)
+        return
+    save_hf(policy.model, policy.tokenizer, folder, adapters.merged_weights(kept.player))
+    save_file(adapters.tensors(kept.player), folder / ADAPTERS)
+
+
+def _load(kept: Kept, folder: Path) -> None:
+    """Put saved weights into the learning ones, in place."""
+    if kept.weights.adapters is None:
+        kept.weights.policy.model.load_state_dict(load_hf(folder, device="cpu", dtype="float32").model.state_dict())
+    else:
+        kept.weights.adapters.take(kept.player, load_file(folder / ADAPTERS))

@@ -53,6 +53,8 @@ class RunState:
         self.errors: list[Event] = []
         self.notices: deque[Event] = deque(maxlen=20)
         """Alarms and warnings, newest last."""
+        self.phase = ""
+        """The stretch of the run that it is in, where the recipe has several."""
         self.ending: Event | None = None
 
     def refresh(self, now: float | None = None) -> None:
@@ -89,6 +91,8 @@ class RunState:
             self.generation, self.batch = event["generation"], event["matches"]
         elif kind == "generation_closed":
             self.closed = event["generation"] + 1
+        elif kind == "phase":
+            self.phase = event["name"]
         elif kind == "canary":
             self.canaries.append(event)
         elif kind in ("alarm", "warning"):

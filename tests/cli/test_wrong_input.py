@@ -102,7 +102,7 @@ def test_a_recipe_error_names_the_line(selfplay: Command, recipe: Path) -> None:
     [
         (["--set", "schedule.matches=0"], "schedule.matches = 0: input should be greater than 0", "--set {set}"),
         (["--set", "schedule={mode='quick'}"], "'exact' or 'fast'", "--set {set}"),
-        (["--set", "roles.solver.weights=fork"], "not available yet; use 'shared'", "--set {set}"),
+        (["--set", "roles.solver.weights=forked"], "'shared', 'frozen', 'fork' or 'adapter'", "--set {set}"),
         (["--generations", "3", "--set", "learning.learner=3"], "learning.learner = 3", "--set {set}"),
         (["--set", "policy.base=hf:./nowhere"], "no such folder", "policy.base of the recipe"),
         (["--set", "game.id=countdwn"], "did you mean 'countdown'?", "[game] of the recipe"),

@@ -23,7 +23,7 @@ def first(net: LlamaForCausalLM) -> torch.Tensor:
 
 def test_it_is_the_running_mean_and_is_put_back() -> None:
     net = model()
-    average = Average(net, 0.9)
+    average = Average(net.parameters(), 0.9)
     start = expected = first(net)
     for update in range(1, 30):
         with torch.no_grad():
@@ -39,12 +39,12 @@ def test_it_is_the_running_mean_and_is_put_back() -> None:
 
 def test_it_survives_saving(tmp_path: Path) -> None:
     net = model()
-    average = Average(net, 0.5)
+    average = Average(net.parameters(), 0.5)
     with torch.no_grad():
         next(iter(net.parameters())).add_(1.0)
     average.update(1)
     average.save(tmp_path)
-    other = Average(model(), 0.5)
+    other = Average(model().parameters(), 0.5)
     other.load(tmp_path)
     with average.in_place():
         mine = first(net)
@@ -53,7 +53,7 @@ def test_it_survives_saving(tmp_path: Path) -> None:
 
 def test_without_decay_it_is_the_model_itself(tmp_path: Path) -> None:
     net = model()
-    average = Average(net, 0.0)
+    average = Average(net.parameters(), 0.0)
     average.update(1)
     average.save(tmp_path)
     with average.in_place():
