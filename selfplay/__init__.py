@@ -28,7 +28,10 @@ __all__ = [
     "Sampling",
     "Task",
     "Verdict",
+    "as_gymnasium",
+    "as_pettingzoo",
     "check_game",
+    "from_pettingzoo",
     "league",
     "learnability",
     "mask",
@@ -46,6 +49,8 @@ if os.path.isfile(os.path.join(_checkout, "pyproject.toml")):
 _HOMES = {
     "selfplay.check": ("check_game",),
     "selfplay.game": ("Demo", "Exam", "Foul", "Game", "Role", "mask", "penalty", "retry"),
+    "selfplay.interop.gymnasium": ("as_gymnasium",),
+    "selfplay.interop.pettingzoo": ("as_pettingzoo", "from_pettingzoo"),
     "selfplay.match": ("Match",),
     "selfplay.record": ("open_run",),
     "selfplay.rewards": ("learnability",),
@@ -56,6 +61,8 @@ _HOMES = {
 if TYPE_CHECKING:
     from selfplay.check import check_game
     from selfplay.game import Demo, Exam, Foul, Game, Role, mask, penalty, retry
+    from selfplay.interop.gymnasium import as_gymnasium
+    from selfplay.interop.pettingzoo import as_pettingzoo, from_pettingzoo
     from selfplay.match import Match
     from selfplay.record import open_run
     from selfplay.rewards import learnability

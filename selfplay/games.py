@@ -27,15 +27,16 @@ BUILT_IN = {
     "countdown": "selfplay.envs.countdown:Countdown",
     "countdown_votes": "selfplay.envs.countdown_votes:CountdownVotes",
     "hidden_number": "selfplay.envs.hidden_number:HiddenNumber",
-    "kuhn_poker": "selfplay.envs.kuhn_poker:KuhnPoker",
     "multiplication": "selfplay.envs.multiplication:Multiplication",
+    "kuhn_poker": "selfplay.envs.kuhn_poker:KuhnPoker",
+    "tic_tac_toe": "selfplay.envs.tic_tac_toe:TicTacToe",
     "self_correction": "selfplay.envs.self_correction:SelfCorrection",
     "digits_frontier": "selfplay.envs.digits_frontier:DigitsFrontier",
-    "tic_tac_toe": "selfplay.envs.tic_tac_toe:TicTacToe",
 }
 
 DOORS = {
     "openspiel": "selfplay.interop.openspiel:openspiel_game",
+    "pettingzoo": "selfplay.interop.pettingzoo:pettingzoo_game",
     "textarena": "selfplay.interop.textarena:textarena_game",
 }
 """Prefix -> a function from what follows the colon to a game."""

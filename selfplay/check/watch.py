@@ -2,7 +2,7 @@
 
 Python's profiler hook reports every call while a match is being driven; calls into the things listed here are offences,
 unless it is the engine that makes them. numpy's global generator is compiled, so its state is compared instead.
-Foreign code to which `selfplay.interop.chance` has lent the global generators may use them.
+Foreign code that `selfplay.interop.chance` runs is judged by what comes of it alone: the match repeats, or not.
 Not seen: the order of a set of strings, which `PYTHONHASHSEED` decides per process, and what other C libraries do.
 """
 
@@ -93,8 +93,8 @@ class Watch:
             return
         if what is None or caller is None or os.path.dirname(caller.f_code.co_filename) == _ENGINE:
             return
-        if what == "random" and (caller.f_code.co_filename == random.__file__ or _lent(caller)):
-            return  # the module's own plumbing (the call from outside was seen already), or lent
+        if (what == "random" and caller.f_code.co_filename == random.__file__) or _lent(caller):
+            return  # the module's own plumbing (the call from outside was seen already), or foreign code
         while caller.f_back is not None and caller.f_code.co_filename.startswith(_LIBRARY + os.sep) and _ours(caller):
             caller = caller.f_back
         where = f"{os.path.basename(caller.f_code.co_filename)}:{caller.f_lineno}"
