@@ -75,7 +75,7 @@ def _check(section: ControllerSection, recipe: Recipe, game: Game) -> None:
 
 
 def _check_temperature(section: ControllerSection, recipe: Recipe) -> None:
-    rule = Rule(getattr(recipe.learning, "rule", "policy_gradient"))
+    rule = Rule(recipe.learning.rule)
     if rule.rewarded:
         raise UsageError(
             f"{section.key} cannot change while learning.rule is {rule.value!r}: its learner computes probabilities at "

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 import selfplay
 from selfplay.errors import UsageError
+from selfplay.policies.hf import LocalPolicy
 from selfplay.run.balance import balance, balance_scores, grid
 from selfplay.run.controllers import Controller, make_controller
 from selfplay.run.parts import Parts
 from selfplay.run.recipe import ControllerSection
 from selfplay.run.recipe_file import changed, load_recipe
-from selfplay.types import Fact
+from selfplay.types import Completion, Fact, Request
 
 KEY = "game.settings.attempts"
 
@@ -230,6 +231,29 @@ def test_the_balance_score_is_logged_by_threshold(remembering: Path, tmp_path: P
     (line,) = run.metrics()
     assert set(line["balance"]) == {"0", "0.25", "0.5", "0.75", "1", "best"}
     assert 0 <= line["balance"]["best"] <= 1
+
+
+def test_b_star_changes_threshold_and_temperature_and_survives_a_kill(
+    remembering: Path, tmp_path: Path, weights: Callable[[Path], dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    climb = section("climb", "sampling.temperature", start=0.5, end=1.2, step=0.2, metric="balance/best")
+    remembering.write_text(remembering.read_text() + climb)
+    sampled: list[float] = []
+    complete = LocalPolicy.complete
+
+    def spy(self: LocalPolicy, requests: Sequence[Request]) -> list[list[Completion]]:
+        sampled.extend(request.sampling.temperature for request in requests if request.sampling.temperature)
+        return complete(self, requests)
+
+    monkeypatch.setattr(LocalPolicy, "complete", spy)
+    sets = ["learning.rule=sft", 'learning.select=["rewarded"]', "roles.asker.kl=0", "roles.answerer.kl=0"]
+    calm = selfplay.league(remembering, root=tmp_path / "runs", overrides=sets)
+    wanted = [e["value"] for e in calm.events("override") if e["key"] == "sampling.temperature"]
+    assert wanted[:2] == [0.5, 0.7] and len(wanted) > 2
+    assert list(dict.fromkeys(sampled)) == list(dict.fromkeys(wanted))
+    killed = selfplay.open_run(shutil.copytree(calm.path, tmp_path / "killed", symlinks=True))
+    shutil.rmtree(killed.folder.sealed()[-1].path)
+    assert weights(selfplay.league(resume=killed.path).path) == weights(calm.path)
 
 
 def test_groups_of_one_and_equal_rewards_are_counted_and_harm_nothing(recipe_file: Path, tmp_path: Path) -> None:
