@@ -84,7 +84,8 @@ class RowTrainer(RowSeams, GRPOTrainer):
         example = offline and not micro.sampled
         clip = EXAMPLES if example else _clip(self.settings)
         self.beta, self.loss_type = micro.kl, clip.loss_type
-        self.importance_sampling_level, self.epsilon_high = clip.level, clip.epsilon_high
+        self.importance_sampling_level = clip.level
+        self.epsilon_low, self.epsilon_high = self.settings.epsilon_low, clip.epsilon_high
         batch = _collate(micro, counts.example_tokens if example else counts.tokens, offline, self.args.device)
         if example:
             del batch["old_per_token_logps"]

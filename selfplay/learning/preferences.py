@@ -118,18 +118,16 @@ class DpoRows(_Trainer, DPOTrainer):
         settings: LearnerSettings,
         acting: Acting = nullcontext,
     ) -> None:
-        terms = {"sigmoid": 1.0} | ({"sft": settings.nll} if settings.nll else {})
         args = DPOConfig(
             **common_arguments(settings),
-            beta=settings.beta,
-            loss_type=list(terms),
-            loss_weights=list(terms.values()),
             precompute_ref_log_probs=True,  # the rows bring them; otherwise it would load a reference model
             disable_dropout=True,
         )
         super().__init__(model, tokenizer, args, settings, acting)
 
     def micro_loss(self, model: torch.nn.Module, micro: MicroBatch, counts: Whole) -> torch.Tensor:
+        self.beta, self.loss_types = self.settings.beta, ["sigmoid", "sft"] if self.settings.nll else ["sigmoid"]
+        self.loss_weights = [1.0, self.settings.nll][: len(self.loss_types)]
         said = self._say(model, micro.sequences)
         self._tell(micro, said)
         count, reference = len(micro.rows), _reference(micro.sequences, self.args.device)
@@ -156,7 +154,6 @@ class KtoRows(_Trainer, KTOTrainer):
     ) -> None:
         args = KTOConfig(
             **common_arguments(settings),
-            beta=settings.beta,
             precompute_ref_log_probs=True,  # the rows bring them; otherwise it would load a reference model
             disable_dropout=True,
         )
@@ -179,6 +176,7 @@ class KtoRows(_Trainer, KTOTrainer):
         return self._divergence
 
     def micro_loss(self, model: torch.nn.Module, micro: MicroBatch, counts: Whole) -> torch.Tensor:
+        self.beta = self.settings.beta
         said = self._say(model, micro.rows)
         self._tell(micro, said, self._divergence.clamp(min=0))
         reference = _reference(micro.rows, self.args.device)

@@ -18,7 +18,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from selfplay.errors import UsageError
-from selfplay.types import Message
+from selfplay.types import Message, Turn
 
 PLAIN = (
     "{{ bos_token or '' }}{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}\n"
@@ -62,6 +62,25 @@ class Chat:
         """Ids of a reply nobody sampled (a bot's, a demonstration's), with its end-of-turn token."""
         end = [] if self.end_of_turn is None else [self.end_of_turn]
         return self._encode(self._harmless(text)) + end
+
+    def new_ids(self, messages: Sequence[Message], prefix: Sequence[int]) -> list[int]:
+        """Ids that `messages` add to a conversation of ids `prefix`; none where the same reply is to go on."""
+        if not prefix:
+            return self.opening(messages)
+        return self.continuation(messages, ended=prefix[-1] == self.end_of_turn) if messages else []
+
+    def prefix_ids(self, turn: Turn | None) -> list[int]:
+        """Ids of a conversation up to and including this turn's reply: as sampled, or made where nobody knows them."""
+        turns = []
+        while turn is not None:
+            turns.append(turn)
+            turn = turn.parent
+        ids: list[int] = []
+        for turn in reversed(turns):
+            given, reply = turn.completion.prompt_ids, turn.completion.token_ids
+            ids += self.new_ids(turn.messages, ids) if given is None else given.tolist()
+            ids += self.reply(turn.completion.text) if reply is None else reply.tolist()
+        return ids
 
     def _after_reply(self, messages: Sequence[Message]) -> str:
         return self._render([*_STAND_IN, *messages]).partition(_MARKER)[2]

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from selfplay.policies.chat import Chat
 from selfplay.policies.ends import Ends, Pieces
 from selfplay.policies.sampler import Reply, Sampler
-from selfplay.types import Completion, FinishReason, Message, Request, Sampling, Turn
+from selfplay.types import Completion, FinishReason, Request, Sampling
 
 if TYPE_CHECKING:
     from selfplay.types import TokenIds
@@ -73,19 +73,6 @@ class LocalPolicy:
                 out[i] = completions
         return out
 
-    def prefix_ids(self, turn: Turn | None) -> list[int]:
-        """Ids of a conversation up to and including this turn's reply."""
-        turns = []
-        while turn is not None:
-            turns.append(turn)
-            turn = turn.parent
-        ids: list[int] = []
-        for turn in reversed(turns):
-            given, reply = turn.completion.prompt_ids, turn.completion.token_ids
-            ids += self._new_ids(turn.messages, ids) if given is None else given.tolist()
-            ids += self.chat.reply(turn.completion.text) if reply is None else reply.tolist()
-        return ids
-
     def _sample(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Completion]]:
         prompts = [self._prompt(request) for request in requests]
         ends = self._ends_for(sampling.stop)
@@ -102,16 +89,11 @@ class LocalPolicy:
         ]
 
     def _prompt(self, request: Request) -> _Prompt:
-        prefix = self.prefix_ids(request.parent)
+        prefix = self.chat.prefix_ids(request.parent)
         if not request.messages:
             return _Prompt(prefix, np.zeros(0, np.int32), over=prefix[-1] in self.end_ids)
-        new = self._new_ids(request.messages, prefix)
+        new = self.chat.new_ids(request.messages, prefix)
         return _Prompt(prefix + new, np.array(new, np.int32), over=False)
-
-    def _new_ids(self, messages: Sequence[Message], prefix: list[int]) -> list[int]:
-        if not prefix:
-            return self.chat.opening(messages)
-        return self.chat.continuation(messages, ended=prefix[-1] == self.chat.end_of_turn) if messages else []
 
     def _completion(self, prompt: _Prompt, reply: Reply, ends: Ends) -> Completion:
         before = () if prompt.new.size else prompt.ids[-8:]

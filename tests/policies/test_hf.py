@@ -42,7 +42,7 @@ def test_a_conversation_grows_by_appending_only(policy: LocalPolicy, model: Llam
     then = Turn(start, (MORE,), second)
     ids = ids_of(then)
     assert ids[: len(ids_of(start))] == ids_of(start)
-    assert policy.prefix_ids(then) == ids
+    assert policy.chat.prefix_ids(then) == ids
     text = policy.tokenizer.decode(ids)
     assert text.startswith("<|system|>Guess a number.<|user|>Go.<|assistant|>")
     assert "<|end|><|user|>Too low. Again.<|assistant|>" in text and text.count("<|user|>") == 2
@@ -71,7 +71,7 @@ def test_turns_of_others_are_rendered(policy: LocalPolicy) -> None:
     """A bot or a person made the earlier reply, so it has no ids."""
     turn = Turn(Turn(None, (SYSTEM, ASK), Completion("5")), (MORE,), Completion("6"))
     expected = "<|system|>Guess a number.<|user|>Go.<|assistant|>5<|end|><|user|>Too low. Again.<|assistant|>6<|end|>"
-    assert policy.tokenizer.decode(policy.prefix_ids(turn)) == expected
+    assert policy.tokenizer.decode(policy.chat.prefix_ids(turn)) == expected
 
 
 def test_replies_come_back_in_order_whatever_the_batch(policy: LocalPolicy) -> None:
