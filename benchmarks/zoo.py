@@ -3,7 +3,7 @@
     python benchmarks/zoo.py [--runs 7] [--json FILE]
 
 1. *PettingZoo alone*: `tictactoe_v3.env()` in the loop of its documentation: reset, agent_iter, last, step.
-2. *as a Game*: `from_pettingzoo(tictactoe_v3.env)` in the arena, 500 matches at once with scripted replies: prompts in
+2. *as a Game*: `from_pettingzoo(tictactoe_v3.env)` in the arena, 128 matches at once with scripted replies: prompts in
    words, legal moves by name, private chance, rewards, result and the in-memory record.
 3. *as_pettingzoo*: our own `tic_tac_toe` as an environment, in the same loop as 1.
 
@@ -27,10 +27,12 @@ from engine import Script, random_games
 
 from selfplay import as_pettingzoo
 from selfplay.arena import Arena
+from selfplay.game import Game
 from selfplay.games import make_game
 from selfplay.types import Pairing, Player, Request
 
 WANTED_US = 60.0
+AT_ONCE = 128
 
 
 def looped(env: Any, games: list[list[int]], action: Callable[[int], Any]) -> float:
@@ -45,17 +47,17 @@ def looped(env: Any, games: list[list[int]], action: Callable[[int], Any]) -> fl
     return (time.process_time() - began) / sum(map(len, games)) * 1e6
 
 
-def as_game(games: list[list[int]]) -> float:
+def as_game(game: Game, games: list[list[int]]) -> float:
     """CPU microseconds per move of PettingZoo's environment as a Game."""
-    game = make_game("pettingzoo:classic.tictactoe_v3")
     seats = dict.fromkeys(game.seats(), "script")
 
     def reply(request: Request, seed: int) -> str:
         return str(games[request.number][request.path[0] - len(seats)])  # the first steps tell the seats who they are
 
     pairings = [Pairing(game.name(), seats, dict.fromkeys(seats, True), seed=i, number=i) for i in range(len(games))]
+    players = {"script": Player("script", Script(reply))}
     began = time.process_time()
-    with Arena({game.name(): game}, {"script": Player("script", Script(reply))}) as arena:
+    with Arena({game.name(): game}, players, in_flight=AT_ONCE) as arena:
         records = list(arena.play(pairings))
     spent = time.process_time() - began
     assert [len(record.moves) for record in records] == list(map(len, games))
@@ -65,14 +67,14 @@ def as_game(games: list[list[int]]) -> float:
 
 def measure(runs: int) -> dict[str, list[float]]:
     """Microseconds per move of each run."""
-    make_game("pettingzoo:classic.tictactoe_v3")  # imports PettingZoo, quietly
+    game = make_game("pettingzoo:classic.tictactoe_v3")
     from pettingzoo.classic import tictactoe_v3  # type: ignore[import-not-found, unused-ignore]
 
-    games = random_games(500)
+    games = random_games(512)
     theirs, ours = tictactoe_v3.env(), as_pettingzoo("tic_tac_toe")
     jobs: dict[str, Callable[[], float]] = {
         "PettingZoo alone": lambda: looped(theirs, games, int),
-        "as a Game": lambda: as_game(games),
+        "as a Game": lambda: as_game(game, games),
         "as_pettingzoo": lambda: looped(ours, games, lambda square: str(square + 1)),
     }
     times: dict[str, list[float]] = {name: [] for name in jobs}
