@@ -214,7 +214,7 @@ def needs_reference(recipe: Recipe, learning: Sequence[str]) -> bool:
     tags = [tag for section in sections for tag in section.tags.values()]
     rules = [stage.learning for stage in stages]
     compared = any(Rule(rule.rule).compares and rule.reference == "base" for rule in rules)
-    return compared or any((section.kl or 0.0) > 0 for section in [*sections, *tags])
+    return compared or any(section.kl for section in sections) or any(tag.kl for tag in tags)
 
 
 def sampling_from(section: SamplingSection) -> Sampling:
