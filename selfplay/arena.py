@@ -14,7 +14,7 @@ Policies are called on a worker thread of their own, `Inline` ones on the arena'
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
@@ -27,9 +27,23 @@ from selfplay.errors import RunError, UnknownName, UsageError
 from selfplay.game import Game
 from selfplay.match import merged
 from selfplay.steps import Ask
-from selfplay.types import Completion, Inline, Json, MatchRecord, Pairing, Player, Policy, Request, Sampling
+from selfplay.types import (
+    Completion,
+    Inline,
+    Interruptible,
+    Json,
+    MatchRecord,
+    Pairing,
+    Player,
+    Policy,
+    Request,
+    Sampling,
+    Unanswered,
+)
 
 Mode = Literal["exact", "fast"]
+_FAILED = "player "
+"""How the error of a match begins whose player failed; others begin with an exception's name, or ``tool``."""
 
 
 @dataclass(slots=True)
@@ -68,6 +82,7 @@ class _Queue:
         assert self.running is not None
         running, self.running = self.running, None
         batch, self.batch = self.batch, []
+        replies: Sequence[list[Completion] | str]
         try:
             replies = running.result()
             wanted, given = [len(pending.request.seeds) for pending in batch], [len(each) for each in replies]
@@ -75,19 +90,22 @@ class _Queue:
                 raise ValueError(f"gave {given} replies to requests for {wanted}")
         except (RunError, UsageError):
             raise
+        except Unanswered as some:
+            replies = some.replies
         except Exception as error:  # a policy's failure costs its matches, not the run; the tally stops a dead policy
-            for pending in batch:
+            replies = [f"{type(error).__name__}: {error}"] * len(batch)
+        for pending, reply in zip(batch, replies, strict=True):
+            if isinstance(reply, str):
                 player = pending.driver.pairing.seats[pending.ask.seat]
-                pending.driver.fail(f"player {player} failed: {type(error).__name__}: {error}")
-        else:
-            for pending, completions in zip(batch, replies, strict=True):
-                pending.driver.answer(pending.ask, completions)
+                pending.driver.fail(f"{_FAILED}{player} failed: {reply}")
+            else:
+                pending.driver.answer(pending.ask, reply)
         return [pending.driver for pending in batch]
 
     def drop(self) -> None:
-        """Forget what waits and what is being written; a policy in the middle of a batch ends it in peace."""
-        if self.running is not None:
-            self.running.cancel()
+        """Forget what waits and what is being written; a local policy in the middle of a batch ends it in peace."""
+        if self.running is not None and not self.running.cancel() and isinstance(self.policy, Interruptible):
+            self.policy.interrupt()
         self.waiting, self.batch, self.running = [], [], None
 
     def close(self) -> None:
@@ -293,6 +311,11 @@ class _ErrorTally:
                 f"{self._errors} of {self._matches} matches were errors; the last, {record.id}: {record.error}\n"
                 f"  allowed are {limits.error_share:.0%} (limits.error_share); finished matches are in the run folder"
             )
+
+
+def player_failed(record: MatchRecord) -> bool:
+    """Whether a match is an error because of a player's trouble, not of the game's."""
+    return record.error is not None and record.error.startswith(_FAILED)
 
 
 def _has_ended(driver: Driver) -> bool:

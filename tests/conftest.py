@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+sys.path.insert(0, os.path.dirname(__file__))
+from endpoint_server import Server
 
 # Before anything imports torch: workers of pytest-xdist share the cores, and sums depend on the number of threads.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -21,6 +26,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_threa
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A running endpoint and a key for it; failures are tried again almost at once."""
+    from selfplay.policies.api import pace
+
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SELFPLAY_API_KEY", "sk-very-secret")
+    monkeypatch.setattr(pace, "FIRST_WAIT_S", 0.01)
+    server = Server()
+    server.up()
+    yield server
+    server.down()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -14,12 +15,27 @@ from selfplay.cli import screen
 from selfplay.errors import UsageError
 from selfplay.types import Json
 
+if TYPE_CHECKING:
+    from selfplay.policies.api import Endpoints
+
 F = TypeVar("F", bound=Callable[..., None])
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts, and nothing else on stdout.")]
 Root = Annotated[Path, typer.Option("--root", metavar="DIR", help="Where runs are kept.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be given several times.")
+]
+Prices = Annotated[
+    str | None,
+    typer.Option("--prices", metavar="IN,OUT", help="Of openai: players, in dollars per million tokens."),
+]
+SpendingCap = Annotated[
+    float | None,
+    typer.Option("--spending-cap", metavar="USD", help="Ask openai: players nothing that could cost more in all."),
+]
+Paid = Annotated[
+    Path | None,
+    typer.Option("--paid", metavar="FILE", help="Keep the replies of openai: players here, and use those it has."),
 ]
 _Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only what was asked for, and errors.")]
 _Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show where errors come from, and what libraries log.")]
@@ -77,6 +93,34 @@ def settings_from(given: list[str] | None) -> dict[str, Json]:
     from selfplay.run.recipe_file import set_keys
 
     return set_keys({}, given or [])
+
+
+def endpoints_from(prices: str | None, cap: float | None, paid: Path | None) -> Endpoints:
+    """What ``--prices``, ``--spending-cap`` and ``--paid`` say about ``openai:`` players.
+
+    Raises:
+        UsageError: no prices in that form, a cap without prices, a file that cannot be written.
+    """
+    from selfplay.policies.api import ApiSettings, Endpoints
+    from selfplay.run.paid import PaidReplies
+
+    price_in, price_out = _prices(prices) if prices else (0.0, 0.0)
+    found = Endpoints(ApiSettings(cap or 0.0, price_in, price_out))
+    if paid is not None:
+        found.keep(PaidReplies(paid))
+    return found
+
+
+def _prices(text: str) -> tuple[float, float]:
+    try:
+        price_in, price_out = map(float, text.split(","))
+    except ValueError:
+        price_in = price_out = -1.0
+    if not (0 <= price_in < math.inf and 0 <= price_out < math.inf):
+        raise UsageError(
+            f"--prices {text}: expected IN,OUT in dollars per million tokens\n  for example: --prices 0.15,0.6"
+        )
+    return price_in, price_out
 
 
 def split_seats(given: list[str] | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ from selfplay.cli.commands import JsonFlag, Root, command, new_app
 
 app = new_app()
 
-EXTRAS = {"hf": "play with models", "train": "learn", "export": "export to parquet"}
+EXTRAS = {"hf": "play with models", "train": "learn", "export": "export to parquet", "api": "play with endpoints"}
 """The extras of pyproject.toml and what they are for."""
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:; *extra *== *['\"](\w+)['\"])?")
 GB = 1 << 30

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from selfplay.cli import screen
-from selfplay.cli.commands import JsonFlag, Root, Settings, command, new_app, settings_from, split_seats
+from selfplay.cli.commands import (
+    JsonFlag,
+    Paid,
+    Prices,
+    Root,
+    Settings,
+    SpendingCap,
+    command,
+    endpoints_from,
+    new_app,
+    settings_from,
+    split_seats,
+)
 from selfplay.types import Ending, Move, Pairing
 
 app = new_app()
@@ -20,8 +32,8 @@ app = new_app()
         "selfplay play hidden_number --seat guesser=human",
         "selfplay play countdown --seat solver=tiny:countdown --set attempts=2",
     ),
-    more="PLAYER: human, random, scripted:NAME, tiny:FAMILY, hf:PATH_OR_ID, RUN@best, RUN@last, RUN@gen-7. "
-    "`selfplay games show GAME` lists seats, settings and bots.",
+    more="PLAYER: human, random, scripted:NAME, tiny:FAMILY, hf:PATH_OR_ID, openai:MODEL@URL, RUN@best, RUN@last, "
+    "RUN@gen-7. `selfplay games show GAME` lists seats, settings and bots.",
 )
 def play(
     game: Annotated[str, typer.Argument(metavar="GAME", help="Game id or path/to/file.py:Class.")],
@@ -30,6 +42,9 @@ def play(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Fixes the deal and the sampling.")] = 0,
     settings: Settings = None,
+    prices: Prices = None,
+    spending_cap: SpendingCap = None,
+    paid: Paid = None,
     root: Root = Path("runs"),
     json: JsonFlag = False,
 ) -> None:
@@ -40,7 +55,7 @@ def play(
     """
     from selfplay.run import play as play_match
 
-    seats = split_seats(seat)
+    seats, endpoints = split_seats(seat), endpoints_from(prices, spending_cap, paid)
     human = "human" in seats.values()
 
     def on_move(pairing: Pairing, move: Move) -> None:
@@ -48,7 +63,11 @@ def play(
             screen.say(f"{move.seat} has moved")
 
     with screen.waiting("playing", unless=human or json):
-        record = play_match(game, seats, seed=seed, settings=settings_from(settings), root=root, on_move=on_move)
+        record = play_match(
+            game, seats, seed=seed, settings=settings_from(settings), root=root, on_move=on_move, endpoints=endpoints
+        )
+    if endpoints.used:
+        screen.say(str(endpoints.ledger.bill))
     if json:
         from selfplay.record.codec import to_json
 

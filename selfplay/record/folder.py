@@ -2,6 +2,7 @@
 
     run.json  config.toml  config.input.toml
     events.jsonl  metrics.jsonl  matches/gen-0007.jsonl     append-only truth
+    paid.jsonl                                              replies of endpoints, append-only, never cut back
     live.jsonl  index.sqlite                                disposable
     snapshots/gen-0007/  checkpoints/<name>/                large files, only here
     logs/attempt-2/  logs/latest
@@ -55,6 +56,7 @@ class RunFolder:
         self.path = path
         self.events = path / "events.jsonl"
         self.metrics = path / "metrics.jsonl"
+        self.paid = path / "paid.jsonl"
         self.live = path / "live.jsonl"
         self.index = path / "index.sqlite"
         self.config = path / "config.toml"

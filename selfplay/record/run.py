@@ -19,7 +19,7 @@ from selfplay.record.events import Event, Metrics
 from selfplay.record.folder import RunFolder
 from selfplay.record.info import RunInfo, Status
 from selfplay.record.log import read, read_last, read_lines
-from selfplay.types import Edit, MatchRecord
+from selfplay.types import Bill, Edit, MatchRecord
 
 
 class Run:
@@ -71,6 +71,13 @@ class Run:
     def metrics(self) -> Iterator[Metrics]:
         """One entry per update."""
         yield from read(self.folder.metrics)  # type: ignore[misc]
+
+    def bill(self) -> Bill:
+        """What the run asked of endpoints, in all its attempts."""
+        bill = Bill()
+        for line in read(self.folder.paid):
+            bill.add_line(line)
+        return bill
 
     def matches(self, generation: int | None = None, *, settled: bool = True) -> Iterator[MatchRecord]:
         """Match records in the order in which they finished.

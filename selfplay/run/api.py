@@ -9,6 +9,7 @@ from selfplay.arena import Arena
 from selfplay.driver import OnMove
 from selfplay.game import Game
 from selfplay.games import make_game
+from selfplay.policies.api import Endpoints
 from selfplay.run.players import make_players, seat_map
 from selfplay.seeds import derive
 from selfplay.types import Json, MatchRecord, Pairing, Sampling, Task
@@ -24,6 +25,7 @@ def play(
     root: str | Path = "runs",
     sampling: Sampling | None = None,
     on_move: OnMove | None = None,
+    endpoints: Endpoints | None = None,
 ) -> MatchRecord:
     """Play one match and return its record. Needs no event loop and runs inside one too.
 
@@ -36,6 +38,7 @@ def play(
         root: where runs are looked for, for players such as ``last@best``.
         sampling: for all players; the default suits the tiny models.
         on_move: called with every reply as it arrives.
+        endpoints: limits, prices and account of ``openai:`` players.
 
     Raises:
         UnknownName: an unknown game, setting, seat or player.
@@ -44,7 +47,8 @@ def play(
     rules = game if isinstance(game, Game) else make_game(game, dict(settings or {}))
     given = dict(seats or {})
     wanted = {seat: spec or "random" for seat, spec in seat_map(rules, given).items()}
-    players = make_players({**wanted, **given}, rules, root=root, sampling=sampling or Sampling(max_tokens=64))
+    sampling = sampling or Sampling(max_tokens=64)
+    players = make_players({**wanted, **given}, rules, root=root, sampling=sampling, endpoints=endpoints)
     pairing = Pairing(
         rules.name(),
         wanted,

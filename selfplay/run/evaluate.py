@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from selfplay.arena import Arena
+from selfplay.arena import Arena, player_failed
 from selfplay.driver import Limits
-from selfplay.errors import UsageError
+from selfplay.errors import RunError, UsageError
 from selfplay.game import Exam, Game, role_of
 from selfplay.policies.bots import ScriptedPolicy
 from selfplay.seeds import derive
@@ -25,7 +25,9 @@ class ExamResult:
     levels: dict[str, list[int]]
     """Level -> 1 or 0 for each task, always in the same order."""
     errors: int
-    """Matches that ended as errors; their tasks count as not solved and are shown beside the result."""
+    """Matches that ended as errors of the game; their tasks count as not solved and are shown beside the result."""
+    unanswered: int = 0
+    """Matches whose player failed (an endpoint down, no memory): nobody can tell, so their tasks are left out."""
 
     @property
     def rates(self) -> dict[str, float]:
@@ -71,6 +73,7 @@ def evaluate(
 
     Raises:
         UsageError: the game has no exam.
+        RunError: the player failed at every task, or reached its spending cap.
     """
     exam = exam_of(game)
     examined = type(game)(**{**game.settings(), **exam.settings})
@@ -100,8 +103,12 @@ def evaluate(
     seat = game.roles[exam.role].seats[0]
     levels: dict[str, list[int]] = {level: [] for level in exam.levels}
     for (level, _, _), record in zip(work, records, strict=True):
-        levels[level].append(_solved(record, seat))
-    return ExamResult(levels, sum(record.error is not None for record in records))
+        if not player_failed(record):
+            levels[level].append(_solved(record, seat))
+    unanswered = sum(map(player_failed, records))
+    if unanswered == len(records):
+        raise RunError(f"{player.name} answered none of {unanswered} tasks; the last: {records[-1].error}")
+    return ExamResult(levels, sum(record.error is not None for record in records) - unanswered, unanswered)
 
 
 def _solved(record: MatchRecord, seat: str) -> int:

@@ -17,12 +17,14 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from selfplay.errors import SelfplayError, UsageError
+from selfplay.policies.api import CapReached
 from selfplay.record import events
 from selfplay.record.folder import Checkpoint, RunFolder
 from selfplay.record.info import Status, new_info, write_atomically
 from selfplay.record.log import cannot_write
 from selfplay.record.run import Run
 from selfplay.record.writer import RunWriter
+from selfplay.run.paid import PaidReplies
 from selfplay.run.players import pinned
 from selfplay.run.recipe import Recipe
 from selfplay.run.recipe_file import load_recipe, parse_toml, recipe_from, set_keys, to_toml
@@ -37,6 +39,7 @@ MAY_CHANGE = (
     "name",
     "about",
     "limits.",
+    "api.",
     "health",
     "evaluation.",
     "schedule.checkpoint_every",
@@ -166,6 +169,8 @@ def _work(
         if folder.config.read_text("utf-8") != to_toml(recipe):  # what a resumed run may change is kept for the next
             write_atomically(folder.config, to_toml(recipe))
         try:
+            if parts.cast.endpoints.used:
+                parts.cast.endpoints.keep(PaidReplies(folder.paid))
             loop = Loop(recipe, parts, writer)
             if checkpoint is not None:
                 loop.restore(checkpoint.generation, checkpoint.path)
@@ -180,7 +185,7 @@ def _work(
             raise Stopped(
                 f"stopped{', everything saved' if saved else ' at once; the last checkpoint counts'}\n  {resume}"
             ) from None
-        except HealthStop as stop:
+        except (HealthStop, CapReached) as stop:
             _end(writer, Status.STOPPED, str(stop))
             stop.add_note(f"  {resume}")
             raise

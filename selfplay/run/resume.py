@@ -16,7 +16,7 @@ from selfplay.record.codec import completion_from_json, completion_to_json, dump
 from selfplay.record.folder import RunFolder
 from selfplay.record.info import write_atomically
 from selfplay.record.log import JsonlLog, read
-from selfplay.types import Completion, MatchRecord, Move, Pairing
+from selfplay.types import Completion, Ending, MatchRecord, Move, Pairing
 
 
 class Salvage:
@@ -31,7 +31,8 @@ class Salvage:
         """Copy the matches of all generations after closed generation `after` here; call it before the rewind."""
         for number, log in self._folder.match_logs().items():
             if number > after:
-                found = {record.id: record for record in map(from_json, read(log))}
+                finished = (r for r in map(from_json, read(log)) if r.ending is not Ending.ERROR)  # those get a new try
+                found = {record.id: record for record in finished}
                 found |= self.records(number)
                 self._home.mkdir(exist_ok=True)
                 write_atomically(self._file(number), "".join(dumps(r) + "\n" for r in found.values()))

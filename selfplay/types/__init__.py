@@ -12,18 +12,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from selfplay.types.bills import Bill
 from selfplay.types.matches import Edit, Ending, Example, Fact, MatchRecord, Move, Pairing, Task
 from selfplay.types.rows import Row
 from selfplay.types.talk import (
     Completion,
     FinishReason,
     Inline,
+    Interruptible,
     Message,
     Player,
     Policy,
     Request,
     Sampling,
     Turn,
+    Unanswered,
 )
 from selfplay.types.values import Json, Path, finite, plain
 from selfplay.types.verdicts import Checker, Outcome, Verdict
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from selfplay.types.talk import TokenIds as TokenIds
 
 __all__ = [
+    "Bill",
     "Checker",
     "Completion",
     "Edit",
@@ -41,6 +45,7 @@ __all__ = [
     "Fact",
     "FinishReason",
     "Inline",
+    "Interruptible",
     "Json",
     "MatchRecord",
     "Message",
@@ -55,6 +60,7 @@ __all__ = [
     "Sampling",
     "Task",
     "Turn",
+    "Unanswered",
     "Verdict",
     "finite",
     "plain",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from selfplay.errors import UsageError
 from selfplay.types.values import Path
@@ -137,7 +137,31 @@ class Policy(Protocol):
     """What writes text: a local model, an endpoint, a script, a person."""
 
     def complete(self, requests: Sequence[Request]) -> list[list[Completion]]:
-        """Replies for each request, `len(request.seeds)` of them, in order. Called from one thread at a time."""
+        """Replies for each request, `len(request.seeds)` of them, in order. Called from one thread at a time.
+
+        Raises:
+            Unanswered: some requests got replies, others did not.
+        """
+
+
+class Unanswered(Exception):
+    """Infrastructure trouble with some requests of a batch: it costs their matches, and no others.
+
+    Args:
+        replies: for each request its replies, or why there are none.
+    """
+
+    def __init__(self, replies: list[list[Completion] | str]) -> None:
+        super().__init__(next((reply for reply in replies if isinstance(reply, str)), ""))
+        self.replies = replies
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A policy that waits for others, and can be told that nobody wants the replies of its batch any more."""
+
+    def interrupt(self) -> None:
+        """Ask for nothing more; `complete` returns or raises soon. Called from another thread."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain, islice
 
 from rich.console import Group, RenderableType
@@ -20,7 +20,7 @@ from selfplay.record.events import Event
 from selfplay.record.facts import notes
 from selfplay.record.intervals import Estimate, Marks, gain, level_rates, mean_rate
 from selfplay.record.run import Run
-from selfplay.types import Json, MatchRecord
+from selfplay.types import Bill, Json, MatchRecord
 from selfplay.watch.panels import marks_of
 from selfplay.watch.words import inert, number, rate, share, span, sparkline
 
@@ -60,6 +60,8 @@ class Summary:
     generate_share: float
     """Share of the wall time spent in generation, 0-1."""
     learn_share: float
+    bill: Bill
+    """What was asked of endpoints."""
 
 
 def summarise(run: Run) -> Summary:
@@ -81,6 +83,7 @@ def summarise(run: Run) -> Summary:
         wall_s=wall,
         generate_share=timing["generate_s"] / wall if wall else 0.0,
         learn_share=timing["learn_s"] / wall if wall else 0.0,
+        bill=run.bill(),
     )
 
 
@@ -106,6 +109,7 @@ def to_json(found: Summary) -> dict[str, Json]:
         "tokens_per_s": found.tokens / found.wall_s if found.wall_s else None,
         "generate_share": found.generate_share,
         "learn_share": found.learn_share,
+        "bill": asdict(found.bill),
     }  # fmt: skip
 
 
@@ -235,12 +239,14 @@ def _counts(values: list[Json]) -> dict[str, int]:
 
 def _speed(found: Summary) -> Text:
     if not found.wall_s:
-        return Text("no update was finished", "yellow")
-    return Text(
-        f"{found.matches:,} matches, {found.moves:,} moves, {found.tokens:,} tokens in {span(found.wall_s)}: "
-        f"{rate(found.moves / found.wall_s)} moves/s, {rate(found.tokens / found.wall_s)} tokens/s "
-        f"({100 * found.generate_share:.0f}% of the time generating, {100 * found.learn_share:.0f}% learning)"
-    )
+        speed = Text("no update was finished", "yellow")
+    else:
+        speed = Text(
+            f"{found.matches:,} matches, {found.moves:,} moves, {found.tokens:,} tokens in {span(found.wall_s)}: "
+            f"{rate(found.moves / found.wall_s)} moves/s, {rate(found.tokens / found.wall_s)} tokens/s "
+            f"({100 * found.generate_share:.0f}% of the time generating, {100 * found.learn_share:.0f}% learning)"
+        )
+    return speed.append(f"\n{found.bill}") if found.bill else speed
 
 
 def _next(run: Run, examined: bool) -> Text:
