@@ -131,7 +131,7 @@ class Study:
         sets = [*self.common, *overrides, f"seed={seed}", "policy.threads=1", *self.args.extra]
         command = [sys.executable, "-m", "selfplay", "league", str(HERE / recipe), "--no-live"]
         command += [part for override in sets for part in ("--set", override)]
-        command += ["--root", str(home), "--name", f"{arm}-{seed}"]
+        command += ["--root", str(home), "--name", home.name]
         if unfinished := sorted(home.glob("*/run.json")):
             command += ["--resume", str(unfinished[0].parent)]
         start = time.monotonic()
@@ -157,10 +157,10 @@ class Study:
         return Played(run, seed, spent["wall_s"], spent["cpu_s"])
 
     def _home(self, arm: str, seed: int) -> Path:
-        return Path(self.args.root / f"{arm}-{seed}")
+        return Path(self.args.root / f"{arm.replace(' ', '-')}-{seed}")
 
     def _notes(self, arm: str, seed: int) -> Path:
-        return Path(self.args.root / f"{arm}-{seed}.json")
+        return self._home(arm, seed).with_suffix(".json")
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float) -> tuple[int, float]:
