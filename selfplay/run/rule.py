@@ -11,7 +11,6 @@ from selfplay.learning.learner import Rule
 from selfplay.learning.material import Home, check_choice
 from selfplay.run.cast import Cast
 from selfplay.run.recipe import LearningSection, Recipe
-from selfplay.run.recipe_file import with_settings
 
 USED_BY = {
     "select": (Rule.SFT, Rule.KTO),
@@ -56,10 +55,3 @@ def check_rule(recipe: Recipe) -> None:
             f"roles.{anchored[0]}.kl is {recipe.role(anchored[0]).kl:g} with learning.rule = {rule.value!r}; only "
             "'policy_gradient' has a KL term\n  remove it" + ("; learning.beta does its work" if rule.compares else "")
         )
-    for phase in recipe.phases:
-        other = with_settings(recipe, phase.set).learning.rule
-        if section.learner == "trl" and other != rule:
-            raise UsageError(
-                f"phase {phase.name} changes learning.rule from {rule.value!r} to {other!r}, which learner = 'trl' "
-                "cannot: each rule has a trainer of its own\n  use learning.learner = 'plain'"
-            )
