@@ -57,7 +57,7 @@ class Parts:
         for stage in stages(recipe):
             check_settings(stage, game)
         cast = make_cast(recipe, game, root)
-        tasks = Tasks(recipe.tasks, recipe.seed)
+        tasks = Tasks(recipe.tasks, recipe.seed, -(-recipe.schedule.matches // recipe.schedule.replicas))
         return cls(game, cast, tasks, controllers, phases, learner_settings(recipe, cast))
 
 

@@ -50,7 +50,7 @@ class GameSection(Section):
     """Which game."""
 
     id: str
-    """Registered id, or ``path/to/file.py:Class``."""
+    """Registered id, or ``path/to/file.py:Class``, relative to the recipe's folder."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of the game; ``selfplay games show ID`` lists them."""
 
@@ -101,7 +101,7 @@ class RoleSection(Section):
 
     weights: Literal["shared", "frozen", "fork", "adapter"] = "shared"
     """``shared``: the learning policy, one model for all shared roles. ``frozen``: the base, never updated. ``fork``:
-    a copy of the base of its own. ``adapter``: a LoRA of its own on the base, which then learns nothing itself."""
+    a copy of the base of its own. ``adapter``: a LoRA of its own on a copy of the base that never moves."""
     player: str = ""
     """A fixed player instead: ``random``, ``scripted:NAME``, ``tiny:FAMILY``, ``hf:PATH``, ``openai:MODEL@URL`` or
     ``RUN@best``."""
@@ -171,11 +171,25 @@ class TaskSection(Section):
     """A source of tasks. Shares need not add up to 1; in all other matches the game makes its own task."""
 
     source: str
-    """``pool`` (earlier proposals that were neither always nor never solved) or ``file`` (JSON lines)."""
+    """``pool`` (earlier proposals that were neither always nor never solved), ``file`` (JSON lines) or ``datasets``
+    (JSON lines, CSV, Parquet, the Hugging Face hub)."""
     share: Share = 1.0
     """Share of a generation's matches that take their task from here."""
     path: str = ""
-    """For ``file``: one task per line."""
+    """For ``file``: one task per line. For ``datasets``: a file, a folder or an id on the hub. Relative to the recipe's
+    folder."""
+    column: str = ""
+    """For ``datasets``: the task is the value of this column."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """For ``datasets``: the task is a table of these: name in the task = column. By default the whole row."""
+    config: str = ""
+    """For ``datasets``: which configuration, where there are several."""
+    split: str = "train"
+    """For ``datasets``: which split; a single file is what you call it."""
+    streaming: bool = False
+    """For ``datasets``: read rows as they are needed, each once per round, instead of fetching all first."""
+    buffer: PositiveInt = 1000
+    """For ``datasets``, streaming: rows held in memory to shuffle among."""
     pool: str = "pool"
     """For ``pool``: the name the game publishes under."""
     window: PositiveInt = 20

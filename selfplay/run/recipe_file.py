@@ -65,9 +65,32 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe
         raise UsageError(
             f"cannot read recipe {file}: {why}\n  recipes that come with the project: examples/*/*.toml"
         ) from None
-    data = set_keys(parse_toml(text, str(file)), overrides)
+    data = set_keys(anchored(parse_toml(text, str(file)), file.resolve().parent), overrides)
+    data = anchored(data, Path.cwd())
     data.setdefault("name", f"{file.resolve().parent.name}-{file.stem}".removesuffix("-recipe"))
     return recipe_from(data, origin=str(file), text=text, overrides=overrides), text
+
+
+def anchored(data: Mapping[str, Json], folder: Path) -> dict[str, Json]:
+    """`data` with the files that it names (game, tasks) as absolute paths, as far as they lie in `folder`.
+
+    A run keeps these paths, so that it can be resumed from anywhere.
+    """
+    out = copy.deepcopy(dict(data))
+    game, tasks = out.get("game"), out.get("tasks")
+    if isinstance(game, dict) and isinstance(game.get("id"), str):
+        head, end, name = game["id"].partition(".py")
+        game["id"] = _in(folder, head + end) + name if end else game["id"]
+    for section in tasks if isinstance(tasks, list) else ():
+        if isinstance(section, dict) and isinstance(section.get("path"), str):
+            section["path"] = _in(folder, section["path"])
+    return out
+
+
+def _in(folder: Path, path: str) -> str:
+    """`path` in `folder` if that is a file, or a folder named as one (``./data``); else as it is."""
+    place = folder / path
+    return str(place.resolve()) if place.is_file() or (path.startswith(".") and place.is_dir()) else path
 
 
 def set_keys(data: Mapping[str, Json], overrides: Sequence[str]) -> dict[str, Json]:
@@ -146,6 +169,8 @@ def _toml_key(key: str) -> str:
 def _toml_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_toml_key(k)} = {_toml_text(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml_text(v) for v in value) + "]"
     if isinstance(value, str):

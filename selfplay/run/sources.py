@@ -1,8 +1,8 @@
 """Task sources: where matches get their tasks from.
 
 A source is a fold over the closed generations of the run's log: `absorb` is called once per closed generation, in
-order, and `draw` depends on nothing else but the seed it is given. So tasks never depend on timing, and a resumed run
-rebuilds its sources by reading the log.
+order, and `draw` depends on nothing else but the deal and the seed it is given. So tasks never depend on timing, and a
+resumed run rebuilds its sources by reading the log.
 
 To add a source: implement `Source`, add it to `SOURCES`.
 """
@@ -14,10 +14,11 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from selfplay.errors import UsageError
 from selfplay.rewards import learnability
+from selfplay.run.dataset_tasks import DatasetTasks
 from selfplay.run.recipe import TaskSection
 from selfplay.seeds import rng
 from selfplay.types import Json, MatchRecord, Task
@@ -32,8 +33,17 @@ class Source(Protocol):
     def absorb(self, generation: int, records: Sequence[MatchRecord]) -> None:
         """Take note of a closed generation."""
 
-    def draw(self, chance: random.Random) -> Task | None:
-        """A task, or `None` while there is none to give."""
+    def draw(self, chance: random.Random, generation: int, deal: int) -> Task | None:
+        """The task of a deal, or `None` while there is none to give; `chance` is the deal's own."""
+
+
+class Demand(NamedTuple):
+    """What a run wants of its sources."""
+
+    seed: int
+    """Of the run."""
+    deals: int
+    """In a generation."""
 
 
 @dataclass(slots=True)
@@ -49,7 +59,7 @@ class Pool:
     An item's weight is the unbiased estimate of 4p(1-p) from its last publication.
     """
 
-    def __init__(self, settings: TaskSection) -> None:
+    def __init__(self, settings: TaskSection, demand: Demand) -> None:
         self.name = settings.pool
         self.window = settings.window
         self._items: dict[str, _Item] = {}
@@ -68,7 +78,7 @@ class Pool:
         oldest = generation - self.window + 1
         self._items = {key: item for key, item in self._items.items() if item.generation >= oldest}
 
-    def draw(self, chance: random.Random) -> Task | None:
+    def draw(self, chance: random.Random, generation: int, deal: int) -> Task | None:
         if not self._items:
             return None
         (key,) = chance.choices(list(self._items), [item.weight for item in self._items.values()])
@@ -84,7 +94,7 @@ class JsonLines:
 
     window = 0
 
-    def __init__(self, settings: TaskSection) -> None:
+    def __init__(self, settings: TaskSection, demand: Demand) -> None:
         path = Path(settings.path)
         try:
             lines = path.read_text(encoding="utf-8").split("\n")  # JSON texts may hold other line separators
@@ -99,7 +109,7 @@ class JsonLines:
     def absorb(self, generation: int, records: Sequence[MatchRecord]) -> None:
         pass
 
-    def draw(self, chance: random.Random) -> Task | None:
+    def draw(self, chance: random.Random, generation: int, deal: int) -> Task | None:
         number = chance.randrange(len(self._tasks))
         return Task(self._tasks[number], f"file:{self._name}", str(number))
 
@@ -111,19 +121,29 @@ def _parsed(line: str, where: str) -> Json:
         raise UsageError(f"{where} is not JSON: {error}") from None
 
 
-SOURCES: dict[str, Callable[[TaskSection], Source]] = {"pool": Pool, "file": JsonLines}
+SOURCES: dict[str, Callable[[TaskSection, Demand], Source]] = {
+    "pool": Pool,
+    "file": JsonLines,
+    "datasets": DatasetTasks,
+}
 
 
 class Tasks:
-    """All sources of a run with their shares."""
+    """All sources of a run with their shares.
 
-    def __init__(self, settings: Sequence[TaskSection], seed: int) -> None:
+    Args:
+        settings: one for each source.
+        seed: of the run.
+        deals: in a generation.
+    """
+
+    def __init__(self, settings: Sequence[TaskSection], seed: int, deals: int) -> None:
         for section in settings:
             if section.source not in SOURCES:
                 raise UsageError(f"tasks.source = {section.source!r}: expected one of {', '.join(SOURCES)}")
         if sum(section.share for section in settings) > 1.0 + 1e-9:
             raise UsageError("the shares of [[tasks]] add up to more than 1")
-        self._sources = [(section.share, SOURCES[section.source](section)) for section in settings]
+        self._sources = [(section.share, SOURCES[section.source](section, Demand(seed, deals))) for section in settings]
         self._seed = seed
 
     @property
@@ -142,6 +162,6 @@ class Tasks:
         point = chance.random()
         for share, source in self._sources:
             if point < share:
-                return source.draw(chance) or Task()
+                return source.draw(chance, generation, deal) or Task()
             point -= share
         return Task()

@@ -143,3 +143,19 @@ def test_one_match_from_the_command_line(endpoint: Server, tmp_path: Path, capsy
     assert "no prices" in capsys.readouterr().err
     assert command([*words, "--prices", "cheap"]) == 2
     assert "expected IN,OUT" in capsys.readouterr().err
+
+
+def test_the_recipes_in_the_documentation_are_recipes() -> None:
+    import re
+
+    from selfplay.run.recipe_file import parse_toml, recipe_from
+
+    docs = Path(__file__).parents[2] / "docs"
+    blocks = [
+        block
+        for page in ("players.md", "running.md")
+        for block in re.findall(r"^```toml\n(.*?)^```", (docs / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    ]
+    assert len(blocks) >= 2
+    for block in blocks:
+        recipe_from({"game": {"id": "countdown"}, **parse_toml(block, "docs")})

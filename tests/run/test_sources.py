@@ -12,7 +12,7 @@ from selfplay.run.sources import Tasks
 
 
 def tasks(path: Path) -> Tasks:
-    return Tasks([TaskSection(source="file", path=str(path))], seed=0)
+    return Tasks([TaskSection(source="file", path=str(path))], seed=0, deals=4)
 
 
 def test_other_line_separators_inside_a_text_are_part_of_it(tmp_path: Path) -> None:
