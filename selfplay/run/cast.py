@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MAIN = "main"
 """The weights that roles share, and the player that has them."""
+ADAPTERS = "adapters"
+"""The weights of all roles with adapters: one base model, which does not learn itself."""
 BASE = "base"
 """The model the run started from, frozen."""
 
@@ -51,7 +53,7 @@ class Weights:
     """One model that learns."""
 
     name: str
-    """``main``, or the role whose fork it is."""
+    """``main``, ``adapters``, or the role whose fork it is."""
     policy: LocalPolicy
     adapters: Adapters | None = None
     """What learns instead of the model itself."""
@@ -108,13 +110,13 @@ class Cast:
     @contextmanager
     def reference(self) -> Iterator[PreTrainedModel | None]:
         """The frozen base as a model; `None` if nobody needs it."""
-        adapters = self.weights[MAIN].adapters if MAIN in self.weights else None
+        adapted = self.weights.get(ADAPTERS)
         if self.base is None:
             yield None
-        elif adapters is None:
+        elif adapted is None or adapted.adapters is None:
             yield self.base.model
         else:
-            with adapters.active(None):
+            with adapted.adapters.active(None):
                 yield self.base.model
 
 
@@ -137,16 +139,18 @@ class _Casting:
         self._setup = Setup(game, root, section.device, section.dtype, section.threads, section.batch_size, endpoints)
         kinds = {role: recipe.role(role).weights for role in game.roles if not recipe.role(role).player}
         learns = {role: kinds.get(role, "frozen") != "frozen" for role in game.roles}
-        _check_sampling(recipe, {role: kinds[role] for role, learning in learns.items() if learning})
+        _check_sampling(recipe, [role for role, learning in learns.items() if learning])
         self.cast = Cast({}, None, {}, {}, {}, learns, {}, {}, endpoints)
         self._fixed: dict[str, Policy] = {}
         adapted = [role for role, kind in kinds.items() if kind == "adapter"]
-        if adapted or "shared" in kinds.values():
-            self._add_weights(MAIN, adapted)
+        if "shared" in kinds.values():
+            self._add_weights(MAIN, ())
+        if adapted:
+            self._add_weights(ADAPTERS, adapted)
         for role in (role for role, kind in kinds.items() if kind == "fork"):
             self._add_weights(role, ())
         if "frozen" in kinds.values() or needs_reference(recipe, [role for role in kinds if learns[role]]):
-            self.cast.base = self.cast.weights[MAIN].policy if adapted else self._load()
+            self.cast.base = self.cast.weights[ADAPTERS].policy if adapted else self._load()
         for role in game.roles:
             self._give(role, kinds.get(role))
 
@@ -172,7 +176,7 @@ class _Casting:
             assert cast.base is not None
             cast.player_of[role] = self._enter(role, BASE, self._view(cast.base, None))
         else:
-            home, own = role if kind == "fork" else MAIN, MAIN if kind == "shared" else role
+            home, own = {"shared": (MAIN, MAIN), "fork": (role, role), "adapter": (ADAPTERS, role)}[kind]
             name = cast.player_of[role] = self._enter(role, own, self._metered(home, own))
             cast.weights_of[name] = home
         if chosen.opponent:
@@ -186,13 +190,13 @@ class _Casting:
         return self.cast.meters[own]
 
     def _view(self, policy: LocalPolicy, adapter: str | None) -> Policy:
-        """A model with one of its adapters, or without any."""
-        main = self.cast.weights.get(MAIN)
-        if main is None or main.adapters is None:
+        """A model with one of its adapters, or without any; a model that has none as it is."""
+        adapted = self.cast.weights.get(ADAPTERS)
+        if adapted is None or adapted.adapters is None or policy is not adapted.policy:
             return policy
         from selfplay.policies.adapters import AdapterPolicy
 
-        return AdapterPolicy(policy, main.adapters, adapter)
+        return AdapterPolicy(policy, adapted.adapters, adapter)
 
     def _fixed_policy(self, spec: str) -> Policy:
         if spec not in self._fixed:
@@ -222,21 +226,14 @@ def sampling_from(section: SamplingSection) -> Sampling:
     return Sampling(section.temperature, section.top_p, section.top_k, section.max_tokens)
 
 
-def _check_sampling(recipe: Recipe, kinds: Mapping[str, str]) -> None:
-    """What learns must sample from the very distribution that the learner sees; `kinds`: learning role -> weights."""
-    if not kinds:
+def _check_sampling(recipe: Recipe, learning: Sequence[str]) -> None:
+    """What learns must sample from the very distribution that the learner sees."""
+    if not learning:
         raise UsageError(
             "no role learns: every role is frozen or played by a fixed player\n  use `selfplay eval` to test"
         )
-    if {"shared", "adapter"} <= set(kinds.values()):
-        raise UsageError(
-            "weights = 'shared' and weights = 'adapter' cannot be mixed: adapters sit on a base that does not move\n"
-            f"  shared: {_named(kinds, 'shared')}; adapter: {_named(kinds, 'adapter')}; use 'frozen' or 'fork' for one"
-        )
-    if not Rule(recipe.learning.rule).rewarded:
-        return  # what is imitated or preferred may be drawn in any way
     temperatures = set()
-    for role in kinds:
+    for role in learning:
         sampling = recipe.sampling_of(role)
         temperatures.add(sampling.temperature)
         if sampling.top_p < 1.0 or sampling.top_k or sampling.temperature == 0.0:
@@ -247,7 +244,3 @@ def _check_sampling(recipe: Recipe, kinds: Mapping[str, str]) -> None:
             )
     if len(temperatures) > 1:
         raise UsageError(f"roles that learn must share a temperature, not {', '.join(map(str, sorted(temperatures)))}")
-
-
-def _named(kinds: Mapping[str, str], kind: str) -> str:
-    return ", ".join(role for role, own in kinds.items() if own == kind)

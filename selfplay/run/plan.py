@@ -194,7 +194,7 @@ def _memory(recipe: Recipe, game: Game, folder: Path, parameters: int, usage: Us
     roles = [recipe.role(name) for name in game.roles if not recipe.role(name).player]
     kinds = [role.weights for role in roles]
     adapters, average = kinds.count("adapter"), recipe.learning.average > 0
-    models = kinds.count("fork") + bool({"shared", "adapter"} & {*kinds})
+    models = kinds.count("fork") + ("shared" in kinds) + (adapters > 0)
     base = any(role.weights == "frozen" or role.kl > 0 for role in roles) and not adapters
     inner = shape.get("intermediate_size") or 4 * hidden
     adapter = recipe.adapter.rank * layers * (8 * hidden + 3 * (hidden + inner))  # of Llama's seven linear layers

@@ -116,7 +116,6 @@ def test_a_frozen_role_that_starts_from_weights_that_train_elsewhere(
 @pytest.mark.parametrize(
     ("sets", "message"),
     [
-        (["roles.asker.weights=adapter"], "'shared' and weights = 'adapter' cannot be mixed"),
         (
             own("adapter", "adapter.modules=['qq_proj']"),
             r"adapter.modules names 'qq_proj'(?s:.*)linear layers: .*q_proj",
@@ -129,6 +128,15 @@ def test_weights_that_cannot_work(recipe_file: Path, tmp_path: Path, sets: list[
     with pytest.raises(UsageError, match=message):
         selfplay.league(recipe_file, root=tmp_path / "runs", overrides=sets)
     assert not (tmp_path / "runs").exists()
+
+
+def test_one_role_may_have_an_adapter_while_the_other_trains_a_whole_model(recipe_file: Path, tmp_path: Path) -> None:
+    sets = ["roles.asker.weights=adapter", "schedule.generations=2"]
+    run = selfplay.league(recipe_file, root=tmp_path / "runs", overrides=sets)
+    last, first = (snapshot_path(f"{run.path}@{which}") for which in ("last", "gen-0"))
+    assert tensors(last) != tensors(first) and tensors(last / "asker") != tensors(first / "asker")
+    adapted = [name for name, value in tensors(last / "asker").items() if value != tensors(first / "asker")[name]]
+    assert adapted and all("proj" in name for name in adapted)
 
 
 def test_a_rollback_puts_every_roles_weights_back(recipe_file: Path, tmp_path: Path) -> None:
