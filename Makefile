@@ -49,8 +49,13 @@ bench: $(VENV)/bench.stamp ## speed: engine, generation, training and where a ru
 bench-countdown: $(VENV)/test.stamp ## learning: self-play against random puzzles, naive and warm start (90 minutes, resumable)
 	@$(PY) benchmarks/countdown.py --write docs/results.md
 
+# bench-NAME writes what benchmarks/NAME.py finds into docs/results.md: weights, multiplication, vote_training,
+# self_correction, digits_frontier, search_agent, kuhn_poker.
 bench-resume: $(VENV)/test.stamp ## twenty kill -9 at random points, bit-identical weights at the end
 	@$(PY) benchmarks/resume.py
+
+bench-%: $(VENV)/test.stamp
+	@$(PY) benchmarks/$*.py --write docs/results.md
 
 clean: ## remove .venv and everything else that make built; runs/ stays
 	@rm -rf $(VENV) .types .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
