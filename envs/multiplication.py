@@ -155,7 +155,7 @@ class Multiplication(Labelled):
     """What a proposal costs that cannot be read or has other digits; without a number it is masked."""
     prompts: int = 0
     """So many fixed products take the place of the proposer, whom nobody asks; 0: it proposes."""
-    careless: float = 0.08
+    careless: float = 0.12
     """Chance of each digit in a demonstration's answer to be any digit: plants a player whose majority knows better."""
     exam_size: int = 200
     """Products in the exam."""
