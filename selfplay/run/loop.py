@@ -2,15 +2,16 @@
 
     pairings -> matches -> settle -> credit -> rows -> learner -> new weights -> metrics, canary, health -> checkpoint
 
-The learner pulls: `Loop.generations` plays one generation per `next`, `Loop.learned` is called after each update. What
-the loop knows is either in the learner's checkpoint or a fold over the run's logs (task pool, controllers, health
-history, totals), so resuming is: rewind the logs, load the learner, fold, go on.
+The learner pulls: `Loop.generations` plays a generation when its first optimiser step is asked for, `Loop.learned` is
+called after each step. Under which settings a generation is played is the business of `course`, what is learned from
+it that of `updates`. What the loop knows is either in the checkpoint of `updates` or a fold over the run's logs (task
+pool, controllers, phases, health history, totals), so resuming is: rewind the logs, load the checkpoint, fold, go on.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,38 +20,25 @@ from selfplay.arena import Arena
 from selfplay.driver import describe
 from selfplay.errors import RunError
 from selfplay.game import Game
-from selfplay.games import make_game
-from selfplay.learning.average import Average
-from selfplay.learning.batches import minibatches
-from selfplay.learning.credit import CreditCounts, CreditState, credit
+from selfplay.learning.credit import CreditCounts
 from selfplay.learning.health import Rule, fall_p, judge
 from selfplay.learning.health import metrics as health_metrics
-from selfplay.learning.learner import Learner, LearnerSettings, UpdateStats, make_learner
-from selfplay.learning.learner import Rule as UpdateRule
-from selfplay.learning.material import material
-from selfplay.learning.memory import load_state, save_state
-from selfplay.learning.reference import fill_reference
-from selfplay.learning.rows import rows_from
-from selfplay.learning.start import Start
-from selfplay.learning.statistics import in_sequence
-from selfplay.learning.team import Team
+from selfplay.learning.learner import UpdateStats
 from selfplay.record import events
 from selfplay.record.live import LiveFeed
 from selfplay.record.log import cannot_write
 from selfplay.record.run import Run
 from selfplay.record.writer import RunWriter
-from selfplay.run.cast import MAIN, Cast, sampling_from
+from selfplay.run.cast import MAIN, sampling_from
+from selfplay.run.course import Course
 from selfplay.run.evaluate import ExamResult, evaluate
 from selfplay.run.matchmaker import mirror
-from selfplay.run.parts import Parts, begins_again, credit_rules, learner_settings, widest_window
+from selfplay.run.parts import Parts
 from selfplay.run.recipe import Recipe
-from selfplay.run.recipe_file import with_settings
 from selfplay.run.resume import Salvage
-from selfplay.run.rule import choice_of, homes
-from selfplay.run.schedules import applied
 from selfplay.run.snapshots import Kept, Snapshots
 from selfplay.run.tables import flatten, metrics_line
-from selfplay.seeds import derive
+from selfplay.run.updates import Updates
 from selfplay.types import Ending, MatchRecord, Pairing, Player, Row
 
 
@@ -82,10 +70,6 @@ class _Generation:
     started: float = 0.0
     generate_s: float = 0.0
     reference_s: float = 0.0
-    steps: int = 1
-    """Optimiser steps planned."""
-    learned: list[UpdateStats] = field(default_factory=list)
-    """Those taken."""
 
 
 class Loop:
@@ -100,7 +84,9 @@ class Loop:
     def __init__(self, recipe: Recipe, parts: Parts, writer: RunWriter) -> None:
         self.recipe = recipe
         self.game, self.cast = parts.game, parts.cast
-        self._tasks, self._controllers, self._phases = parts.tasks, parts.controllers, parts.phases
+        self._tasks = parts.tasks
+        self._course = Course(recipe, parts.game, parts.controllers, parts.phases)
+        self._updates = Updates(recipe, parts.game, parts.cast, parts.learning)
         self.stop = False
         """Set it to end the run, saved, after the generation that is being played."""
         self.next = 0
@@ -108,23 +94,13 @@ class Loop:
         self._writer = writer
         self._run = Run(writer.folder)
         self._live = LiveFeed(writer)
-        self._overridden: dict[str, Any] = {}
         self._rules = [Rule(h.metric, h.kind, h.threshold, h.patience, h.action) for h in recipe.health]  # type: ignore[arg-type]
-        self._settings = parts.learning
-        self.learner = _learner(self.cast, self._settings)
-        weights = self.cast.weights.values()
-        self._average = Average([p for own in weights for p in own.parameters()], recipe.learning.average)
-        self._start = Start([p for own in weights for p in own.parameters()], needed=begins_again(recipe))
         self._snapshots = Snapshots(writer, self._kept(), recipe.schedule.snapshot_every)
         self._salvage = Salvage(writer.folder)
         self._totals = _Totals()
         self._history: list[dict[str, float]] = []
         self._best_marks: dict[str, list[int]] = {}
-        self._credit: CreditState = {}
-        self._closed: deque[list[MatchRecord]] = deque(maxlen=widest_window(recipe))
         self._now = _Generation(-1)
-        self._version = 0
-        self._phase = ""
 
     # ------------------------------------------------------------------ the run
 
@@ -138,7 +114,7 @@ class Loop:
         """
         if self.next == 0 and not any(self._run.events("canary")):
             self._canary(-1, self.recipe.evaluation.final_tasks)
-        self.learner.train(self.generations(), self.learned)
+        self._updates.learner.train(self.generations(), self.learned)
         if self.stop and self.next < self.recipe.schedule.generations:
             self._checkpoint()
             raise StopRequested
@@ -146,23 +122,14 @@ class Loop:
     def generations(self) -> Iterator[Sequence[Row]]:
         """The optimiser steps of one generation after the other; plays it when the first is asked for."""
         while self.next < self.recipe.schedule.generations and not self.stop:
-            recipe, rows = self._play()
-            section, number = recipe.learning, self._now.number
-            if section.init == "base" and rows:
-                self._start.begin_again(self.learner)
-            batches = minibatches(rows, section.epochs, section.minibatch, derive(recipe.seed, "minibatch", number))
-            self._now.steps = len(batches)
-            yield from batches
+            yield from self._play()
 
     def learned(self, step: UpdateStats) -> None:
         """Take note of an optimiser step; after a generation's last one of metrics, canary, health, checkpoint."""
-        now, schedule = self._now, self.recipe.schedule
-        self._average.update(step.update)
-        now.learned.append(step)
-        if len(now.learned) < now.steps:
+        stats = self._updates.taken(step)
+        if stats is None:
             return
-        stats = in_sequence(now.learned)
-        self._set_version(stats.update)
+        now, schedule = self._now, self.recipe.schedule
         last = now.number + 1 == schedule.generations
         every = self.recipe.evaluation.every
         canary: ExamResult | None = None
@@ -173,17 +140,19 @@ class Loop:
         self.next = now.number + 1
         self._act_on_health()
         if canary is None and (last or self._snapshots.due(now.number)):
-            with self._average.in_place():
+            with self._updates.averaged():
                 self._snapshots.take(now.number, stats.update, None)
         if last or self.next % schedule.checkpoint_every == 0:
             self._checkpoint()
 
     # -------------------------------------------------------------- a generation
 
-    def _play(self) -> tuple[Recipe, list[Row]]:
-        """A generation, and the rows to learn from under its settings."""
+    def _play(self) -> list[Sequence[Row]]:
+        """A generation, and the optimiser steps that follow from it."""
         self._now = now = _Generation(self.next, started=time.monotonic())
-        recipe, game = self._overrides(now.number)
+        recipe, game, news = self._course.at(now.number)
+        for event in news:
+            self._writer.event(event)
         pairings = self._pairings(recipe, game, now.number)
         self._writer.event(events.generation_started(now.number, len(pairings)))
         busy = self.cast.busy_s
@@ -197,9 +166,11 @@ class Loop:
         now.records.sort(key=lambda record: record.pairing.number)
         self._settle(game, now)
         self._tasks.absorb(now.number, now.records)
-        self._closed.append(now.records)
-        self._configure(recipe)
-        return recipe, self._rows(recipe, now)
+        lesson = self._updates.lesson(recipe, now.number, now.records)
+        now.counts, now.reference_s = lesson.counts, lesson.reference_s
+        if lesson.left_out is not None:
+            self._writer.event(events.material(now.number, lesson.rows, lesson.left_out))
+        return lesson.steps
 
     def _pairings(self, recipe: Recipe, game: Game, generation: int) -> list[Pairing]:
         return mirror(
@@ -262,71 +233,6 @@ class Loop:
         self._totals.moves += len(played)
         self._totals.tokens += tokens
 
-    def _rows(self, recipe: Recipe, now: _Generation) -> list[Row]:
-        """Rows of the roles whose turn it is, by credit or choice, with reference log-probabilities where needed."""
-        records, rule = self._window(recipe.learning.window), self._settings.rule
-        result = credit(records, credit_rules(recipe, self.game), self._credit)
-        self._credit = result.state
-        now.counts = result.counts
-        resting = {role for role in self.game.roles if not _learns_now(recipe.role(role).update_every, now.number)}
-        rows: list[Row] = []
-        if rule.rewarded:
-            roles = {(record.id, move.id): move.role for record in records for move in record.moves}
-            awake = {key: a for key, a in result.advantages.items() if roles[key] not in resting}
-            rows += rows_from(records, awake).rows
-        if rule is not UpdateRule.POLICY_GRADIENT:
-            made = material(records, rule, choice_of(recipe.learning), homes(self.cast, self.game, resting))
-            rows += made.rows
-            self._writer.event(events.material(now.number, len(made.rows), made.left_out))
-        start = time.monotonic()
-        self._fill_reference(rows, recipe.learning.reference)
-        now.reference_s = time.monotonic() - start
-        return rows
-
-    def _fill_reference(self, rows: Sequence[Row], reference: str) -> None:
-        """What losses compare with: where the run started, or the weights as they are."""
-        if reference == "current" and self._settings.rule.compares:
-            for name, own in self.cast.weights.items():
-                mine = [row for row in rows if self.cast.weights_of[row.player] == name]
-                fill_reference(mine, own.policy.model, self._settings, self.cast.acting)
-            return
-        with self.cast.reference() as model:
-            if model is not None:
-                fill_reference(rows, model, self._settings)
-
-    def _window(self, generations: int) -> list[MatchRecord]:
-        """The matches that an update learns from: of so many generations, the newest last; 0: of all."""
-        return [record for batch in list(self._closed)[-generations:] for record in batch]
-
-    def _configure(self, recipe: Recipe) -> None:
-        """Let the learner follow the settings of this generation."""
-        settings = learner_settings(recipe, self.cast)
-        if settings != self._settings:
-            self._settings = settings
-            self.learner.configure(settings)
-
-    def _overrides(self, generation: int) -> tuple[Recipe, Game]:
-        """The recipe and game of this generation, with what the controllers want."""
-        recipe = self._in_phase(generation)
-        for controller in self._controllers:
-            key, value, why = controller.override(generation)
-            recipe = applied(recipe, self.game, key, value)
-            if self._overridden.get(key) != value:
-                self._overridden[key] = value
-                self._writer.event(events.override(generation, key, value, why))
-        game = make_game(recipe.game.id, recipe.game.settings) if recipe is not self.recipe else self.game
-        return recipe, game
-
-    def _in_phase(self, generation: int) -> Recipe:
-        """The recipe with the settings of the run's phase."""
-        phase = self._phases.current
-        if phase is None:
-            return self.recipe
-        if phase.name != self._phase:
-            self._phase = phase.name
-            self._writer.event(events.phase(generation, phase.name, phase.set, self._phases.why))
-        return with_settings(self.recipe, phase.set)
-
     # --------------------------------------------------------- after an update
 
     def _canary(self, generation: int, tasks: int, update: int = 0) -> ExamResult | None:
@@ -335,7 +241,7 @@ class Loop:
         if exam is None:
             return None
         player = Player(MAIN, self.cast.examined(exam.role), sampling_from(self.recipe.sampling_of(exam.role)))
-        with self._average.in_place():
+        with self._updates.averaged():
             result = evaluate(player, self.game, tasks=tasks, limits=self.recipe.limits.engine())
             self._writer.event(events.canary(generation, update, result.levels, result.mean))
             if self._snapshots.offer(generation, update, result):
@@ -346,9 +252,7 @@ class Loop:
         now = self._now
         wall = time.monotonic() - now.started
         self._totals.wall_s += wall
-        numbers = health_metrics(now.records, stats, now.counts)
-        for controller in self._controllers:
-            numbers |= controller.measure(now.records)
+        numbers = health_metrics(now.records, stats, now.counts) | self._course.measure(now.records)
         if canary is not None:
             numbers["canary/solve_rate"] = canary.mean
             numbers["canary/fall_p"] = fall_p(*_paired(canary.levels, self._best_marks))
@@ -357,13 +261,7 @@ class Loop:
         line = metrics_line(numbers, stats.update, now.number, self._totals, timing)
         self._writer.metrics(line)
         self._history.append(flatten(line))
-        self._observe(now.number)
-
-    def _observe(self, generation: int) -> None:
-        """Show the newest metrics to all that folds over them."""
-        for controller in self._controllers:
-            controller.observe(generation, self._history[-1])
-        self._phases.observe(generation, self._history[-1])
+        self._course.observe(now.number, self._history[-1])
 
     def _act_on_health(self) -> None:
         for alarm in judge(self._history, self._rules):
@@ -377,8 +275,7 @@ class Loop:
                     self._checkpoint()
                     raise HealthStop(f"health: {alarm}, after {self._snapshots.rollbacks} rollbacks already")
                 self._snapshots.roll_back()
-                self.learner.forget()
-                self._average.reset()
+                self._updates.begin_anew()
 
     def _checkpoint(self) -> None:
         folder = self._writer.folder
@@ -386,12 +283,10 @@ class Loop:
         if (path / "checkpoint.json").exists():
             return
         try:
-            self.learner.save(path)
-            self._average.save(path)
-            save_state(self._credit, path)
+            self._updates.save(path)
         except Exception as error:  # torch and safetensors have errors of their own for a full disk
             raise cannot_write(path, error) from error
-        self._writer.checkpoint(path, self.next - 1, self._version)
+        self._writer.checkpoint(path, self.next - 1, self._updates.version)
         self._salvage.forget(self.next - 1)
         self._snapshots.prune(self.recipe.schedule.keep_checkpoints)
 
@@ -407,47 +302,21 @@ class Loop:
                 kept.setdefault(player.partition("/")[0] if player != first else ".", Kept(weights, player))
         return kept
 
-    def _set_version(self, update: int) -> None:
-        """Number the weights; every reply says which ones it came from."""
-        self._version = update
-        for weights in self.cast.weights.values():
-            weights.policy.weights_version = update
-
     # ------------------------------------------------------------------- resume
 
     def restore(self, generation: int, checkpoint: Any) -> None:
         """Go on after closed generation `generation`, whose learner was saved in folder `checkpoint`."""
-        self.learner.load(checkpoint)
-        self._average.load(checkpoint)
-        self._credit = load_state(checkpoint)
+        self._updates.load(checkpoint, self._run, generation)
         self.next = generation + 1
         for line in self._run.metrics():
             self._history.append(flatten(line))
-            self._observe(line["generation"])
+            self._course.observe(line["generation"], self._history[-1])
             self._totals = _Totals(line["matches"], line["moves"], line["tokens"], line["wall_s"])
-            self._set_version(line["update"])
-        self._phase = next((event["name"] for event in reversed(list(self._run.events("phase")))), "")
-        for event in self._run.events("override"):
-            self._overridden[event["key"]] = event["value"]
+            self._updates.number(line["update"])
+        self._course.restore(self._run)
         for number in range(max(0, self.next - self._tasks.window), self.next):
             self._tasks.absorb(number, list(self._run.matches(number)))
-        wanted = self._closed.maxlen
-        for number in range(0 if wanted is None else max(0, self.next - wanted + 1), self.next):
-            self._closed.append(sorted(self._run.matches(number), key=lambda record: record.pairing.number))
         self._best_marks = self._snapshots.restore(self._run)
-
-
-def _learner(cast: Cast, settings: LearnerSettings) -> Learner:
-    """One learner for each model that learns, together one."""
-    members = {
-        name: make_learner(weights.policy.model, weights.policy.tokenizer, settings, cast.acting)
-        for name, weights in cast.weights.items()
-    }
-    return next(iter(members.values())) if len(members) == 1 else Team(members, cast.weights_of)
-
-
-def _learns_now(every: int, generation: int) -> bool:
-    return every > 0 and (generation + 1) % every == 0
 
 
 def _paired(now: Mapping[str, Sequence[int]], best: Mapping[str, Sequence[int]]) -> tuple[list[int], list[int]]:
