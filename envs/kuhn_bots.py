@@ -35,6 +35,10 @@ SITUATIONS = tuple(Situation(card, history) for history in ((), ("pass",), ("bet
 
 UNIFORM: Strategy = dict.fromkeys(SITUATIONS, 0.5)
 
+LOOKING: Strategy = {s: 0.25 + 0.2 * "JQK".index(s.card) + 0.1 * (s.history[-1:] != ("bet",)) for s in SITUATIONS}
+"""What demonstrations show: random play that depends on what is seen. From replies that are random in all situations
+alike a model learns not to look at its card; from then on all situations learn as one."""
+
 
 def told(card: str) -> str:
     """What a player is told at the start."""
@@ -82,6 +86,7 @@ def demonstration(game: Game, situation: Situation, reply: str) -> Demo:
 
 
 def demonstrations(game: Game, rng: random.Random) -> Iterator[Demo]:
-    """Every situation alike, and either reply to it: the rules, and nothing of how to play well."""
+    """Every situation alike, and `LOOKING` replies: the rules, and hardly anything of how to play well."""
     while True:
-        yield demonstration(game, rng.choice(SITUATIONS), rng.choice(("pass", "bet")))
+        situation = rng.choice(SITUATIONS)
+        yield demonstration(game, situation, "bet" if rng.random() < LOOKING[situation] else "pass")

@@ -29,6 +29,8 @@ BUILT_IN = {
     "hidden_number": "selfplay.envs.hidden_number:HiddenNumber",
     "multiplication": "selfplay.envs.multiplication:Multiplication",
     "kuhn_poker": "selfplay.envs.kuhn_poker:KuhnPoker",
+    "open_book": "selfplay.envs.open_book:OpenBook",
+    "search_agent": "selfplay.envs.search_agent:SearchAgent",
     "tic_tac_toe": "selfplay.envs.tic_tac_toe:TicTacToe",
     "self_correction": "selfplay.envs.self_correction:SelfCorrection",
     "digits_frontier": "selfplay.envs.digits_frontier:DigitsFrontier",
@@ -37,7 +39,9 @@ BUILT_IN = {
 DOORS = {
     "openspiel": "selfplay.interop.openspiel:openspiel_game",
     "pettingzoo": "selfplay.interop.pettingzoo:pettingzoo_game",
+    "taskset": "selfplay.interop.tasksets:taskset_game",
     "textarena": "selfplay.interop.textarena:textarena_game",
+    "verifiers": "selfplay.interop.verifiers:verifiers_game",
 }
 """Prefix -> a function from what follows the colon to a game."""
 

@@ -30,6 +30,12 @@ def make(
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, metavar="N", help="Of training, 256 demonstrations each.")
     ] = None,
+    hidden: Annotated[
+        int | None, typer.Option("--hidden", metavar="N", help="Width of the network, a multiple of 32; default 128.")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option("--layers", metavar="N", help="Depth of the network; default 5.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N")] = 0,
     json: JsonFlag = False,
 ) -> None:
@@ -40,6 +46,7 @@ def make(
     remakes the built-in model for Countdown.
     """
     from selfplay.games import make_game
+    from selfplay.run.players import need_models
     from selfplay.run.tiny import make_family
 
     specs = games or ["countdown"]
@@ -48,8 +55,12 @@ def make(
     folder = out or Path(f"tiny-{title}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not empty\n  give another --out, or delete it")
+    need_models("making a tiny model")
+    from selfplay.tiny.model import Shape
+
+    shape = Shape.sized(hidden, layers)
     with screen.progress("learning the formats") as progress:
-        card = asdict(make_family(rules, folder, name=title, steps=steps, seed=seed, on_progress=progress))
+        card = asdict(make_family(rules, folder, name=title, steps=steps, seed=seed, shape=shape, on_progress=progress))
     if json:
         screen.json({"folder": str(folder), "card": card})
     else:
