@@ -80,6 +80,8 @@ class _Queue:
     def receive(self) -> list[Driver]:
         """Hand the replies to their matches, which can go on then."""
         assert self.running is not None
+        if not self.running.done():
+            wait([self.running])  # Ctrl-C arrives here, and `drop` must still know what runs
         running, self.running = self.running, None
         batch, self.batch = self.batch, []
         replies: Sequence[list[Completion] | str]
