@@ -54,7 +54,7 @@ def random_bot(request: Request, rng: random.Random) -> str:
     lines = (line for text in recent for line in reversed(text.splitlines()) if not _REFUSAL.search(line))
     line, offers = next(((line, found) for line in lines if (found := _BRACKETS.findall(line))), ("", ["[1]"]))
     if len(offers) > 1 or _OFFER.search(line):
-        return rng.choice(offers)
+        return str(rng.choice(offers))
     known = _RANGE.search(said[0])
     choices = range(int(known[1]), int(known[2]) + 1) if known else range(10)
     count = len(_NUMBER.findall(offers[0]))
