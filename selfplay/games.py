@@ -25,12 +25,23 @@ from selfplay.types import Json
 
 BUILT_IN = {
     "countdown": "selfplay.envs.countdown:Countdown",
+    "countdown_votes": "selfplay.envs.countdown_votes:CountdownVotes",
     "hidden_number": "selfplay.envs.hidden_number:HiddenNumber",
+    "multiplication": "selfplay.envs.multiplication:Multiplication",
+    "kuhn_poker": "selfplay.envs.kuhn_poker:KuhnPoker",
+    "open_book": "selfplay.envs.open_book:OpenBook",
+    "search_agent": "selfplay.envs.search_agent:SearchAgent",
+    "tic_tac_toe": "selfplay.envs.tic_tac_toe:TicTacToe",
+    "self_correction": "selfplay.envs.self_correction:SelfCorrection",
+    "digits_frontier": "selfplay.envs.digits_frontier:DigitsFrontier",
 }
 
 DOORS = {
     "openspiel": "selfplay.interop.openspiel:openspiel_game",
+    "pettingzoo": "selfplay.interop.pettingzoo:pettingzoo_game",
+    "taskset": "selfplay.interop.tasksets:taskset_game",
     "textarena": "selfplay.interop.textarena:textarena_game",
+    "verifiers": "selfplay.interop.verifiers:verifiers_game",
 }
 """Prefix -> a function from what follows the colon to a game."""
 
