@@ -1,0 +1,59 @@
+"""The recipes of examples/multiplication and examples/vote_training really run, and differ in what they say they do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import selfplay
+from selfplay.record.run import Run
+from selfplay.run.recipe_file import load_recipe
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+RECIPES = sorted(path for folder in ("multiplication", "vote_training") for path in (EXAMPLES / folder).glob("*.toml"))
+SMALL = ["schedule.generations=2", "schedule.matches=8", "evaluation.tasks=3", "evaluation.final_tasks=3",
+         "evaluation.every=0", "game.settings.attempts=4", "learning.learner=plain", "policy.threads=1"]  # fmt: skip
+
+
+def run(name: str, root: Path, *overrides: str) -> Run:
+    folder, _, file = name.partition("/")
+    return selfplay.league(EXAMPLES / folder / f"{file}.toml", root=root, overrides=[*SMALL, *overrides])
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_recipe_runs_and_learns(path: Path, tmp_path: Path) -> None:
+    played = run(f"{path.parent.name}/{path.stem}", tmp_path)
+    assert played.status() == "done"
+    assert not [record for record in played.matches() if record.error]
+    lines = list(played.metrics())
+    assert len(lines) == 2 and all("solve_rate" in line["notes"] for line in lines)
+    if path.stem != "format_only":  # where nearly every answer is readable, it teaches nearly nothing
+        assert any(line["grad_norm"] > 0 for line in lines), "something was learned from"
+
+
+def test_recipes_name_their_paper_and_what_differs() -> None:
+    assert len(RECIPES) >= 12
+    for path in RECIPES:
+        text = path.read_text()
+        assert "arXiv" in text.partition("about =")[0], path.name
+        assert load_recipe(path)[0].about
+
+
+def test_labels_come_from_where_the_recipe_says(tmp_path: Path) -> None:
+    frozen = run("vote_training/srt_frozen", tmp_path)
+    asked = {move.role: move for record in frozen.matches(1) for move in record.moves}
+    assert set(asked) == {"solver", "labeller"}
+    assert not asked["labeller"].learn and asked["labeller"].completion.weights_version == 0
+    assert asked["solver"].learn and asked["solver"].completion.weights_version == 1
+    online = run("vote_training/srt_online", tmp_path)
+    assert {move.role for record in online.matches() for move in record.moves} == {"solver"}
+
+
+def test_a_frozen_proposer_stays_the_base_model(tmp_path: Path) -> None:
+    played = run("multiplication/frozen_proposer", tmp_path)
+    moves = [move for record in played.matches(1) for move in record.moves]
+    assert {(m.role, m.learn, m.completion.weights_version) for m in moves} == {
+        ("proposer", False, 0),
+        ("solver", True, 1),
+    }
