@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from safetensors.torch import load_file, save_file
-
 from selfplay.errors import RunError
 from selfplay.policies.loading import load_hf, save_hf
 from selfplay.record import events
@@ -121,6 +119,8 @@ class Snapshots:
 
 
 def _save(kept: Kept, folder: Path) -> None:
+    from safetensors.torch import save_file
+
     policy, adapters = kept.weights.policy, kept.weights.adapters
     if adapters is None:
         save_hf(policy.model, policy.tokenizer, folder)
@@ -131,6 +131,8 @@ def _save(kept: Kept, folder: Path) -> None:
 
 def _load(kept: Kept, folder: Path) -> None:
     """Put saved weights into the learning ones, in place."""
+    from safetensors.torch import load_file
+
     if kept.weights.adapters is None:
         kept.weights.policy.model.load_state_dict(load_hf(folder, device="cpu", dtype="float32").model.state_dict())
     else:
