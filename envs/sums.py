@@ -65,7 +65,7 @@ class Sum:
 
 def slip(total: int, rng: random.Random) -> int:
     """Another number that differs in one digit, usually by a forgotten or a superfluous carry."""
-    place = 10 ** rng.randrange(len(str(total)))
+    place: int = 10 ** rng.randrange(len(str(total)))
     other = total + place * rng.choice([-2, -1, -1, 1, 1, 2])
     return other if other >= 0 else total + place
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ class Adapters:
         for name in self.names:
             config = LoraConfig(
                 r=settings.rank,
-                lora_alpha=settings.alpha,  # type: ignore[arg-type]  # any number works
+                lora_alpha=settings.alpha,
                 lora_dropout=0.0,
                 target_modules=list(settings.modules) or EVERYWHERE,
                 init_lora_weights=True,
@@ -92,7 +92,10 @@ class Adapters:
 
     def merged_weights(self, name: str) -> dict[str, torch.Tensor]:
         """The base's weights with one adapter's change added, under the base's names."""
-        changed = {id(layer.get_base_layer().weight): layer.get_delta_weight(name) for layer in self._layers}
+        changed: dict[int, torch.Tensor] = {}
+        for layer in self._layers:
+            delta: Callable[[str], torch.Tensor] = getattr(layer, "get_delta_weight")  # noqa: B009 - of its subclasses
+            changed[id(layer.get_base_layer().weight)] = delta(name)
         return {
             key.replace(".base_layer.", "."): tensor + changed[id(parameter)] if id(parameter) in changed else tensor
             for key, parameter in self.model.named_parameters(remove_duplicate=False)
