@@ -45,7 +45,8 @@ def headline(state: RunState, width: int) -> Text:
     of = f"/{state.planned}" if state.planned else ""
     speed = [f"{rate(state.tokens_per_s)} tok/s", f"eta {span(state.eta_s)}"] if not state.ended else []
     phase = [one_line(state.phase, 24)] if state.phase else []
-    right = "   ".join([*phase, f"gen {min(number_now + 1, state.planned or 10**9)}{of}", clock(state.elapsed_s), *speed])
+    position = f"gen {min(number_now + 1, state.planned or 10**9)}{of}"
+    right = "   ".join([*phase, position, clock(state.elapsed_s), *speed])
     title = f"{one_line(info.name, max(2, width - len(right) - len(state.status) - 12))}  {info.id}"
     line = Text(no_wrap=True)
     line.append(title, "bold").append("  ").append(state.status, _STATUS[state.status])
