@@ -12,7 +12,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "docs" / "writing-a-game.md"]
+LEARNING = ROOT / "docs" / "learning.md"
+SHORTER = ["--no-live", "--set", "schedule.generations=1", "--set", "schedule.matches=8", "--set", "evaluation.every=0"]
+SHORTER += ["--set", "evaluation.final_tasks=2"]
+"""Added to commands that take minutes."""
+SAVED = """
+before = Reinforce(fresh, sft)
+before.train(iter([[reply("2*3")]] * 2), firsts.append)
+before.save(Path())
+after = Reinforce(model_policy("tiny:countdown", Setup(game)).model, sft)
+after.load(Path())
+weights = zip(before.model.parameters(), after.model.parameters(), strict=True)
+assert after.updates == 2 and all(torch.equal(*pair) for pair in weights)
+"""
+"""Added to the Python of docs/learning.md: its learner can be saved, as its contract says."""
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -62,6 +75,50 @@ def test_console_blocks_of_the_readme_run(workplace: Path) -> None:
         assert line.startswith("$ selfplay "), line
         done = run([sys.executable, "-m", "selfplay", *shlex.split(line)[2:]], workplace)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture
+def learning_page(workplace: Path) -> str:
+    """The Python of docs/learning.md as one program; its files are in `workplace`."""
+    program = []
+    for code in blocks(LEARNING, "python"):
+        name = re.match(r"# (\w+\.py)\n", code)
+        if name:
+            (workplace / name[1]).write_text(code)
+        else:
+            program.append(code)
+    return "\n".join(program)
+
+
+@pytest.mark.slow
+def test_the_python_on_the_learning_page_runs(learning_page: str, workplace: Path) -> None:
+    (workplace / "page.py").write_text(learning_page + SAVED)
+    done = run([sys.executable, "page.py"], workplace)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_runs_use_what_the_learning_page_adds(learning_page: str, workplace: Path) -> None:
+    lines = [line.removeprefix("$ ") for block in blocks(LEARNING, "console") for line in block.splitlines()]
+    assert [word for line in lines for word in line.split() if "=" in word and ".py" in word] == [
+        "game.id=median.py",
+        "game.id=near_miss.py",
+    ]
+    for line in lines:
+        done = run([sys.executable, "-m", *shlex.split(line), *SHORTER], workplace)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", ["learning", "players", "running"])
+def test_tables_of_recipes_on_a_page_are_valid(page: str) -> None:
+    from selfplay.run.phases import Phases
+    from selfplay.run.recipe_file import parse_toml, recipe_from
+
+    tables = blocks(ROOT / "docs" / f"{page}.md", "toml")
+    assert tables
+    for text in tables:
+        Phases(recipe_from({"game": {"id": "countdown"}, **parse_toml(text, page)}))
 
 
 def test_links_between_pages_lead_somewhere() -> None:
