@@ -61,7 +61,7 @@ class Adapters:
         for name in self.names:
             config = LoraConfig(
                 r=settings.rank,
-                lora_alpha=settings.alpha,
+                lora_alpha=settings.alpha,  # type: ignore[arg-type]  # any number works
                 lora_dropout=0.0,
                 target_modules=list(settings.modules) or EVERYWHERE,
                 init_lora_weights=True,
@@ -69,7 +69,7 @@ class Adapters:
             with torch.random.fork_rng(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # PEFT doubts that several adapters are meant
                 torch.manual_seed(derive(seed, "adapter", name) % 2**63)
-                inject_adapter_in_model(config, model, adapter_name=name)  # type: ignore[no-untyped-call]
+                inject_adapter_in_model(config, model, adapter_name=name)
         self._layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
         self._parameters = [p for name, p in model.named_parameters() if ".lora_" in name]
         self._lock = threading.RLock()
