@@ -87,7 +87,7 @@ def test_generations_end_a_phase_whatever_its_metric_says() -> None:
 
 
 def test_length_and_streak_begin_anew_with_each_phase() -> None:
-    a = {"name": "a", "metric": "m", "above": 0.5, "patience": 2, "at_least": 2, "then": "b"}
+    a = {"name": "a", "metric": "m", "above": 0.5, "patience": 2, "then": "b"}
     b = {"name": "b", "generations": 1, "then": "a"}
     assert stages(Phases(recipe(a, b)), [1.0] * 6) == ["a", "a", "b", "a", "a", "b", "a"]
 
