@@ -61,7 +61,7 @@ def check_metric(name: str, roles: Iterable[str]) -> None:
     role = owner.partition("/")[0]  # tags are the game's own, known only once it has been played
     if what not in groups.get(role, ()):
         known = [f"{group}/{each}" for group, names in groups.items() for each in names]
-        raise UnknownName("metric", name, known, "from [[health]] or [[controllers]]")
+        raise UnknownName("metric", name, known, "from [[health]], [[controllers]] or [[phases]]")
 
 
 def metrics(records: Sequence[MatchRecord], stats: UpdateStats, counts: Mapping[str, CreditCounts]) -> Metrics:

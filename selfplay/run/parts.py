@@ -57,7 +57,8 @@ class Parts:
         for stage in stages(recipe):
             check_settings(stage, game)
         cast = make_cast(recipe, game, root)
-        tasks = Tasks(recipe.tasks, recipe.seed, -(-recipe.schedule.matches // recipe.schedule.replicas))
+        deals = max(-(-stage.schedule.matches // stage.schedule.replicas) for stage in stages(recipe))
+        tasks = Tasks(recipe.tasks, recipe.seed, deals)
         return cls(game, cast, tasks, controllers, phases, learner_settings(recipe, cast))
 
 

@@ -19,7 +19,7 @@ from selfplay.run.recipe import PhaseSection, Recipe
 
 LIVE_KEYS = re.compile(
     r"game\.settings\.\w+|roles\.\w+(\.tags\.\w+)?\.(weight|kl|credit|group_by)|roles\.\w+\.update_every"
-    r"|schedule\.(matches|replicas)|tasks\.\d+\.share|learning\.(select|pairs|epochs|minibatch|window|init)"
+    r"|schedule\.(matches|replicas)|learning\.(select|pairs|epochs|minibatch|window|init)"
 )
 """Keys that a phase may set."""
 
@@ -94,7 +94,7 @@ def _check(phases: Sequence[PhaseSection], controlled: Sequence[str]) -> None:
                 raise UsageError(
                     f"phase {phase.name} sets {key!r}, which cannot change during a run\n"
                     "  what can: game.settings.NAME, roles.NAME.{weight, kl, credit, group_by, update_every}, "
-                    "schedule.matches, schedule.replicas, tasks.N.share, "
+                    "schedule.matches, schedule.replicas, "
                     "learning.{select, pairs, epochs, minibatch, window, init}"
                 )
             if key in controlled:

@@ -43,7 +43,7 @@ class Demand(NamedTuple):
     seed: int
     """Of the run."""
     deals: int
-    """In a generation."""
+    """In a generation, at most."""
 
 
 @dataclass(slots=True)

@@ -95,6 +95,7 @@ class Updates:
         steps = minibatches(rows, section.epochs, section.minibatch, derive(recipe.seed, "minibatch", generation))
         if section.init == "base" and rows:
             self._start.begin_again(self.learner)
+            self._average.reset()  # or it would mix what belongs to different beginnings
         self._pending, self._taken = len(steps), []
         return Lesson(len(rows), steps, result.counts, left_out, reference_s)
 
