@@ -93,7 +93,7 @@ def person(text: str) -> str:
 
 
 class World:
-    """Who is related to whom. Use `world`, which remembers them.
+    """Who is related to whom. `world` remembers those that were made.
 
     Args:
         people: how many, 4 to 32.

@@ -17,8 +17,9 @@ first the questioner learns while the solver rests, then the solver learns while
 
 The paper's questions carry an analysis in JSON, and a model judges whether they belong to the document; ours are short,
 and that is decided exactly. ``labels = "vote"`` is the control: the majority of the very answers that are rewarded.
-The world of the warm start is half known: `demos` tell nearly all bosses, half of the friends, few rivals. The exam
-asks for all there is to know, from memory; rewards never look at the truth.
+The world is partly known from the start: `demos` tell nearly all bosses, half of the friends, few rivals, and some of
+the rest is remembered from documents. The exam asks for all there is to know, from memory; rewards never look at the
+truth.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ class OpenBook(Game):
         return Exam("solver", levels, settings={"attempts": 1})
 
     def demos(self, rng: random.Random) -> Iterator[Demo]:
-        """Any question about a document, right answers where the document is there, and what of the world is known."""
+        """Any question about a document, what the document answers, and without it what is told of the world."""
         while True:
             start = rng.choice(self._world.people)
             document = self._world.surroundings(start)

@@ -15,7 +15,7 @@ the proposer's own answer, never the truth; `notes/answer_right` says how often 
 
 All moves of a proposer belong to the group ``N-hop``: with ``credit = "per_class"`` that is HRPO, one proposal per
 document and a baseline per class of hops. A good proposer asks what one of five solvers gets right; a good solver
-searches one person after the other. Nobody is trained on exam questions or on the truth.
+searches one person after the other. Nobody is trained on the truth, or on matches that ask an exam question.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from selfplay.envs.knowledge import NAMES, RELATIONS, Claim, Question, World, person, question_of, search, world
 from selfplay.game import Demo, Exam, Game, Role
@@ -113,6 +113,9 @@ class SearchAgent(Game):
     """How many hops may be asked for."""
     weights: tuple[float, ...] = (4.0, 3.0, 2.0, 1.0)
     """How often each of them is, in proportion."""
+    compare: Literal["hops", "documents"] = "hops"
+    """Which proposals share a baseline: all of as many hops, or only those about the same document as well (GRPO; the
+    recipe then plays replicas of each)."""
     grounded: bool = True
     """Proposals must rest on what was seen. Without it, format pays for any claim."""
     people: int = 24
@@ -123,8 +126,8 @@ class SearchAgent(Game):
     async def play(self, match: Match) -> None:
         if match.task is not None:  # an exam question
             question = question_of(match.task)
-            right = self._grade(await self._solve(match, question, learn=False), self._world.answer(question))
-            match.result(solver=right / self.attempts)
+            solved = self._grade(await self._solve(match, question, learn=False), self._world.answer(question))
+            match.result(solver=solved / self.attempts)
             return
         hops = match.rng.choices(self.hops, self.weights)[0]
         seen = [self._world.document(match.rng.choice(self._world.people))]
@@ -132,16 +135,18 @@ class SearchAgent(Game):
         form = self._format(claim, seen, hops) if claim else 0.0
         difficulty = await self._difficulty(match, claim) if claim and form else 0.0
         match.pay(self.proposer, 0.5 * form + difficulty)
+        match.note(format=form, difficulty=difficulty)
         if claim:
-            right_ = claim.answer == self._world.answer(claim.question)
-            match.note(asked_hops=hops, hops=claim.question.hops, answer_right=float(right_), format=form)
+            right = claim.answer == self._world.answer(claim.question)
+            match.note(asked_hops=hops, hops=claim.question.hops, answer_right=float(right))
             match.show(f"{claim.text}   format {form:.2f}, difficulty {difficulty:.2f}")
 
     async def _propose(self, match: Match, hops: int, seen: list[str]) -> Claim | None:
         """What is claimed in the end; documents found on the way are added to `seen`."""
         prompt = opening(hops, seen[0])
+        group = f"{hops}-hop" if self.compare == "hops" else prompt
         for _ in range(hops):
-            move = await match.ask(self.proposer, prompt, group=f"{hops}-hop")
+            move = await match.ask(self.proposer, prompt, group=group)
             if isinstance(move.value, Claim):
                 return move.value
             prompt = await self._search(match, move.value.query)
@@ -205,7 +210,7 @@ class SearchAgent(Game):
     def demos(self, rng: random.Random) -> Iterator[Demo]:
         """Searches that lead to the goal, but for a share of careless last words: the tools, not all of the skill."""
         while True:
-            question = self._world.random_question(rng, rng.choice(self.hops))
+            question = self._world.random_question(rng, rng.choices(self.hops, self.weights)[0])
             people = self._world.walk(question)
             documents = [self._world.document(name) for name in people[:-1]]
             last = self._world.related(people[-2], rng.choice(RELATIONS)) if rng.random() < SLIPS else people[-1]

@@ -27,9 +27,8 @@ def make(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default: tiny-NAME.")] = None,
     name: Annotated[str | None, typer.Option("--name", metavar="X", help="Default: the first game's.")] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=1, metavar="N", help="Of training, 256 demonstrations each.")
-    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, metavar="N", help="Of training; default 290.")] = None,
+    rows: Annotated[int, typer.Option("--rows", min=1, metavar="N", help="Demonstrations in each step.")] = 256,
     hidden: Annotated[
         int | None, typer.Option("--hidden", metavar="N", help="Width of the network, a multiple of 32; default 128.")
     ] = None,
@@ -60,7 +59,10 @@ def make(
 
     shape = Shape.sized(hidden, layers)
     with screen.progress("learning the formats") as progress:
-        card = asdict(make_family(rules, folder, name=title, steps=steps, seed=seed, shape=shape, on_progress=progress))
+        made = make_family(
+            rules, folder, name=title, steps=steps, rows=rows, seed=seed, shape=shape, on_progress=progress
+        )
+    card = asdict(made)
     if json:
         screen.json({"folder": str(folder), "card": card})
     else:

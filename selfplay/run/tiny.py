@@ -29,6 +29,7 @@ def make_family(
     *,
     name: str,
     steps: int | None = None,
+    rows: int = 256,
     seed: int = 0,
     shape: Shape | None = None,
     exam_tasks: int = 200,
@@ -39,7 +40,8 @@ def make_family(
     Args:
         games: each must offer demonstrations (`Game.demos`).
         name: of the family.
-        steps: of training, 256 demonstrations each; the default is that of `tiny:countdown`.
+        steps: of training; the default is that of `tiny:countdown`.
+        rows: demonstrations in each step.
         shape: of the network; the default is that of `tiny:countdown`.
         exam_tasks: held-out tasks per level for the card.
         on_progress: called with (step, steps, loss).
@@ -62,6 +64,7 @@ def make_family(
         name=name,
         out=out,
         steps=steps or STEPS,
+        batch=rows,
         seed=seed,
         shape=shape,
         games=[game.name() for game in games],

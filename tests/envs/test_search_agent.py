@@ -153,6 +153,16 @@ def test_hop_classes_are_compared_across_the_batch(play: Playing) -> None:
         assert len(own) > 10 and sum(own) == pytest.approx(0.0, abs=1e-6) and max(own) > 0.0
 
 
+def test_grpo_compares_proposals_about_one_document(play: Playing) -> None:
+    game = SearchAgent(attempts=1, compare="documents")
+    groups = set()
+    for seed in (1, 1, 2):
+        record = play(game, bots={"proposer": "searching", "solver": "random"}, seed=seed)
+        groups.add(record.moves[0].group)
+        assert record.moves[0].group == record.moves[0].messages[-1].text
+    assert len(groups) == 2
+
+
 def test_nobody_is_trained_on_an_exam_question(play: Playing) -> None:
     exam = SearchAgent().exam()
     assert [len(tasks) for tasks in exam.levels.values()] == [60] * 4
