@@ -8,8 +8,8 @@
 Whatever the label, ``match.result`` and the exam tell the truth. Answers that the label calls right are kept
 (`Move.keep`, for ReST-EM and LMSI), and the most voted one is preferred to the least voted one (`Match.prefer`, ScPO).
 
-Notes, for health rules under ``notes/``: ``vote_share``, ``label_right`` (1: the label is true), ``label_gap`` (share
-of answers that the label calls right minus share that is).
+Notes, for health rules under ``notes/``: ``solve_rate``, ``vote_share``, ``label_right`` (1: the label is true),
+``label_gap`` (share of answers that the label calls right minus share that is), ``left_out`` (1: too hard).
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ class Labelled(Game):
         theirs = votes.Vote(None, 0, 0)
         if self.labels == "frozen" or self.easy:
             theirs = self.count(await match.ask(self.labeller, prompt, n=self.attempts, learn=False), key)
-            if theirs.share < self.easy:
-                match.note(left_out=1)
+            hard = theirs.share < self.easy
+            match.note(left_out=hard)
+            if hard:
                 return []
         sampling = {"temperature": self.exam_temperature} if self.exam_temperature and not learn else None
         answers = await match.ask(self.solver, prompt, n=self.attempts, learn=learn, sampling=sampling)

@@ -98,8 +98,9 @@ def test_a_labeller_that_says_nothing_labels_nothing(play: Playing) -> None:
 def test_hard_tasks_are_left_out(play: Playing) -> None:
     record = propose(play, ["1"] * 4, labeller=["1", "2", "1", "3"], easy=0.6)
     assert {move.role for move in record.moves} == {"proposer", "labeller"}
-    assert (notes(record), record.result, earned(record, "proposer")) == ({"left_out": 1}, None, [None])
+    assert (notes(record), record.result, earned(record, "proposer")) == ({"left_out": True}, None, [None])
     easy = propose(play, [RIGHT, "1", "1", "1"], labeller=[RIGHT, RIGHT, RIGHT, "3"], easy=0.6)
+    assert notes(easy)["left_out"] is False
     assert earned(easy) == [0.0, 1.0, 1.0, 1.0], "easy chooses tasks; the labels are still the answers' own"
 
 
