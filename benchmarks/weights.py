@@ -3,8 +3,8 @@
 Named beforehand. Metric: held-out solve rate (greedy, 1000 exam puzzles per level, of three numbers 177) after 120
 generations, mean over the levels. Arms, 3 seeds each, examples/countdown/recipe.toml but for one key:
 
-    shared            proposer and solver are one model (the recipe as it is)
-    proposer fork     roles.proposer.weights = "fork": two models
+    shared            roles.proposer.weights = "shared": proposer and solver are one model
+    proposer fork     roles.proposer.weights = "fork": two models (the recipe as it is)
     proposer adapter  roles.proposer.weights = "adapter": the proposer is a LoRA on the base, the solver a whole model
     proposer frozen   roles.proposer.weights = "frozen": the proposer stays what it was
     solver adapter    roles.solver.weights = "adapter": the solver is a LoRA on the base, the proposer a whole model
@@ -22,8 +22,8 @@ from arms import Arm, Played, Study, difference, marks_of, rates_table
 
 RECIPE = "examples/countdown/recipe.toml"
 ARMS = {
-    "shared": Arm(RECIPE),
-    "proposer fork": Arm(RECIPE, ["roles.proposer.weights=fork"]),
+    "shared": Arm(RECIPE, ["roles.proposer.weights=shared"]),
+    "proposer fork": Arm(RECIPE),
     "proposer adapter": Arm(RECIPE, ["roles.proposer.weights=adapter"]),
     "proposer frozen": Arm(RECIPE, ["roles.proposer.weights=frozen"]),
     "solver adapter": Arm(RECIPE, ["roles.solver.weights=adapter"]),
