@@ -3,6 +3,9 @@
     exact    the game's own check of the answer: the oracle that the other labels are compared with
     vote     the majority of the very answers that are rewarded: SRT (arXiv 2505.21444), SQLM (arXiv 2508.03682)
     frozen   the majority of as many answers by the role `labeller`, which the recipe freezes: SRT's offline labels
+    share    every answer that a share of `threshold` of the answers agree with, the majority or not. These shares are
+             noted as `scores`, beside what is `correct`, so that a controller can balance the threshold (B-STaR,
+             arXiv 2412.17256; `selfplay.run.balance`)
     format   any answer that can be read is right: the control that teaches the format and nothing else
 
 Whatever the label, ``match.result`` and the exam tell the truth. Answers that the label calls right are kept
@@ -36,12 +39,14 @@ class Labelled(Game):
 
     attempts: int = 8
     """Answers to each task."""
-    labels: Literal["exact", "vote", "frozen", "format"] = "vote"
-    """Who says what is right: the checker, the answers' majority, the frozen labeller's majority, or any format."""
+    labels: Literal["exact", "vote", "frozen", "share", "format"] = "vote"
+    """Who says what is right: the checker, the answers' majority, the frozen labeller's majority, a large enough share
+    of the answers, or any format."""
     ties: votes.Ties = "first"
     """Of equally voted answers the first wins, or nobody: then the task teaches nothing."""
     threshold: float = 0.0
-    """Share of the votes that a majority needs; below it the task teaches nothing (ScPO: 0.5)."""
+    """Share of the votes that a majority needs; below it the task teaches nothing (ScPO: 0.5). With `share` labels:
+    that any answer needs."""
     easy: float = 0.0
     """Leave out tasks on which less than this share of the labeller's answers agree (SRT: the easiest third)."""
     exam_temperature: float = 0.0
@@ -86,6 +91,8 @@ class Labelled(Game):
         match.note(solve_rate=solved / self.attempts, vote_share=own.share)
         if self.labels == "format":
             duties.grade(answers, lambda value: True)
+        elif self.labels == "share":
+            self.reward_by_share(match, answers, key)
         elif self.labels != "exact":
             label = theirs if self.labels == "frozen" else own
             votes.reward_by_vote(answers, label, key)
@@ -101,3 +108,11 @@ class Labelled(Game):
     def count(self, answers: list[Move], key: votes.Key) -> votes.Vote:
         """The answers' vote under this game's rules."""
         return votes.vote(votes.ballots(answers, key), ties=self.ties, threshold=self.threshold)
+
+    def reward_by_share(self, match: Match, answers: list[Move], key: votes.Key) -> None:
+        """1 for an answer that enough answers agree with, else 0; says what was correct, which `answers` still tell."""
+        shares = votes.shares(answers, key)
+        match.note(scores=shares, correct=[answer.reward == 1.0 for answer in answers])
+        for answer, share in zip(answers, shares, strict=True):
+            if share is not None and answer.foul is None:
+                answer.reward = float(share >= self.threshold)

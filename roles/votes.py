@@ -78,6 +78,19 @@ def reward_by_vote(answers: Sequence[Move], result: Vote, key: Key) -> None:
         answer.reward = float(key(answer.value) == result.winner)
 
 
+def shares(answers: Sequence[Move], key: Key) -> list[float | None]:
+    """For each answer the share of all ballots that say the same, in [0, 1]: 0 after a foul, `None` where masked."""
+    cast = ballots(answers, key)
+    counts = Counter(ballot for ballot in cast if ballot is not None)
+
+    def share(answer: Move) -> float | None:
+        if answer.why_masked is not None:
+            return None
+        return 0.0 if answer.foul is not None else counts[key(answer.value)] / len(cast)
+
+    return [share(answer) for answer in answers]
+
+
 def widest_pair(answers: Iterable[Move], key: Key) -> Pair | None:
     """The first of the most voted answers against the first of the least voted; `None` if all are equally voted."""
     counted = [answer for answer in answers if answer.why_masked is None]

@@ -82,6 +82,16 @@ def test_the_oracle_and_the_format(play: Playing) -> None:
     assert earned(propose(play, answers, labels="format")) == [1.0, 1.0, 1.0, 0.0]
 
 
+def test_a_large_enough_share_is_right_whether_the_majority_or_not(play: Playing) -> None:
+    answers = ["7", "7", "7", RIGHT, RIGHT, "8", "?", "7"]
+    for threshold, expected in ((0.25, [1, 1, 1, 1, 1, 0, 0, 1]), (0.5, [1, 1, 1, 0, 0, 0, 0, 1]), (0.6, [0] * 8)):
+        record = propose(play, answers, labels="share", threshold=threshold)
+        assert earned(record) == expected and (record.result or {})["solver"] == 0.25
+        assert [move.keep for move in record.moves if move.role == "solver"] == [bool(each) for each in expected]
+        assert notes(record)["scores"] == [0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.0, 0.5]
+        assert notes(record)["correct"] == [each == RIGHT for each in answers]
+
+
 def test_frozen_labels_come_from_the_labeller_who_never_learns(play: Playing) -> None:
     record = propose(play, ["1224", "1224", "1224", RIGHT], labeller=[RIGHT, RIGHT, "9", "?"], labels="frozen")
     assert earned(record) == [0.0, 0.0, 0.0, 1.0]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.roles.votes import Vote, ballots, reward_by_vote, vote, widest_pair
+from selfplay.roles.votes import Vote, ballots, reward_by_vote, shares, vote, widest_pair
 from selfplay.types import Completion, Message, Move, Turn
 
 cast = st.lists(st.one_of(st.none(), st.integers(0, 4)), max_size=12)
@@ -110,3 +110,16 @@ def test_the_pair_is_most_against_least_voted(said: list[int | None]) -> None:
     assert (most, least) == (max(counts.values()), min(counts.values()))
     assert pair.weight == pytest.approx((most - least) / len(said))
     assert 0.0 < pair.weight < 1.0
+
+
+def test_each_answer_has_the_share_of_those_that_say_the_same() -> None:
+    answers = [answer(3), answer(None), answer(3, masked=True), answer(4), answer(3)]
+    assert shares(answers, identity) == [0.5, 0.0, None, 0.25, 0.5]
+    assert shares([answer(None), answer(None)], identity) == [0.0, 0.0], "fouls do not agree with each other"
+    assert shares([answer(3, masked=True)], identity) == [None]
+
+
+@given(cast)
+def test_the_largest_share_is_the_majoritys(said: list[int | None]) -> None:
+    found = shares([answer(each) for each in said], identity)
+    assert max((share for share in found if share is not None), default=0.0) == vote(said).share

@@ -57,3 +57,26 @@ def test_a_frozen_proposer_stays_the_base_model(tmp_path: Path) -> None:
         ("proposer", False, 0),
         ("solver", True, 1),
     }
+
+
+def test_b_star_learns_from_what_the_best_balanced_threshold_lets_through(tmp_path: Path) -> None:
+    generations = range(3)
+    sets = [f"schedule.generations={len(generations)}", "game.settings.attempts=16"]
+    played = run("vote_training/b_star", tmp_path, *sets)
+    changes = list(played.events("override"))
+
+    def setting(key: str) -> list[float]:
+        """Its value in every generation."""
+        mine = [(event["generation"], event["value"]) for event in changes if event["key"] == key]
+        return [[value for since, value in mine if since <= generation][-1] for generation in generations]
+
+    thresholds = setting("game.settings.threshold")
+    assert thresholds[0] == 0.125 and len(set(thresholds)) > 1, "it moves"
+    for line, chosen in zip(played.metrics(), thresholds[1:], strict=False):
+        scores = {float(name): score for name, score in line["balance"].items() if name != "best"}
+        assert chosen == max(scores, key=lambda t: (scores[t], -t)) and line["balance"]["best"] == scores[chosen] > 0
+    for generation, threshold in zip(generations, thresholds, strict=True):
+        for record in played.matches(generation):
+            (noted,) = [fact.data["scores"] for fact in record.facts if "scores" in fact.data]
+            assert [move.keep for move in record.moves] == [score >= threshold for score in noted]
+    assert setting("sampling.temperature")[:2] == [0.8, 0.9]
