@@ -1,7 +1,7 @@
 """Is a majority as good as an answer key? Self-Questioning LMs on multiplication. `make bench-multiplication`.
 
 Claim, named beforehand. Metric: pass@1, the share of 500 held-out products (never trained on) that one sample at
-temperature 1 gets right, of the policy after the last generation. Arms, 3 seeds each, 100 generations of 64 proposals:
+temperature 1 gets right, of the policy after the last generation. Arms, 3 seeds each, 60 generations of 64 proposals:
 
     self_vote        examples/multiplication/recipe.toml: the majority's label, the proposer learns in every 5th update
     oracle           oracle.toml: the same with an answer key
@@ -30,9 +30,9 @@ ARMS = {
     "format_only": Arm(f"{FOLDER}/format_only.toml"),
 }
 COMMON = [
-    "schedule.generations=100", "game.settings.exam_temperature=1.0", "game.settings.exam_size=500",
-    "evaluation.every=50", "evaluation.tasks=500", "evaluation.final_tasks=500",
-    "health.0.action=warn", "health.1.action=warn",
+    "schedule.generations=60", "game.settings.exam_temperature=1.0", "game.settings.exam_size=500",
+    "evaluation.every=20", "evaluation.tasks=500", "evaluation.final_tasks=500",
+    "health.2.action=warn",
 ]  # fmt: skip
 
 

@@ -3,15 +3,17 @@
 Claims, named beforehand. Metric: pass@1, the share of 500 held-out products (never trained on) that one sample at
 temperature 1 gets right. 3 seeds each.
 
-SRT (arXiv 2505.21444), 120 generations of 512 answers, recipes of examples/vote_training:
+SRT (arXiv 2505.21444), 60 generations of about 512 answers, recipes of examples/vote_training:
 
     online      srt_online.toml: the label is the majority of the answers that are rewarded
     frozen      srt_frozen.toml: the majority of the frozen base model
     easy_third  srt_easy_third.toml: online labels, on the third of the prompts that the frozen base agrees on most
 
-    1. the alarm on notes/label_gap or on solver/answer_entropy fires in every online run, and in no frozen run;
+    1. an alarm of the recipe (notes/label_gap, canary/fall_p or solver/answer_entropy; here they only warn) fires in
+       every online run, and none in any frozen or easy_third run (the paper: both remedies are stable);
     2. after the last generation, frozen - online has its one-sided 95 % lower bound above 0.
-    Reported: easy_third - online, and every exam on the way (the paper: online gets better first, then collapses).
+    Reported: easy_third - online, which alarm fired when, and every exam on the way (the paper: online gets better
+    first, then collapses).
 
 ReST-EM (arXiv 2312.06585), 3 rounds on the right ones of 8192 answers each:
 
@@ -20,6 +22,12 @@ ReST-EM (arXiv 2312.06585), 3 rounds on the right ones of 8192 answers each:
 
     3. reinit - warm start has its one-sided 95 % lower bound above 0.
     Reported: reinit - continue (the paper prefers re-initialising: similar on the task, better transfer).
+
+Without a claim: ScPO (arXiv 2411.04109) against LMSI (arXiv 2210.11610), 16384 answers each, no answer key:
+
+    scpo        scpo.toml: most against least voted answers, weighed, in two iterations
+    lmsi        lmsi.toml: one round of imitating what the majority said (the paper: 61.0 after one iteration of ScPO
+                and 63.9 after two, against 56.7, from 41.2, GSM8K)
 
 Budget: 20 CPU-minutes. Resumable, see `arms`.
 """
@@ -31,13 +39,15 @@ from collections.abc import Mapping, Sequence
 from arms import Arm, Played, Study, difference, holds, marks_of, rates_table
 
 FOLDER = "examples/vote_training"
-SRT = ["schedule.generations=120", "evaluation.every=20", "health.0.action=warn", "health.1.action=warn"]
+SRT = ["health.2.action=warn"]
 ARMS = {
     "online": Arm(f"{FOLDER}/srt_online.toml", SRT),
     "frozen": Arm(f"{FOLDER}/srt_frozen.toml", SRT),
     "easy_third": Arm(f"{FOLDER}/srt_easy_third.toml", SRT),
     "reinit": Arm(f"{FOLDER}/rest_em.toml"),
     "continue": Arm(f"{FOLDER}/rest_em.toml", ["learning.init=continue"]),
+    "scpo": Arm(f"{FOLDER}/scpo.toml"),
+    "lmsi": Arm(f"{FOLDER}/lmsi.toml"),
 }
 COMMON = [
     "game.settings.exam_temperature=1.0", "game.settings.exam_size=500", "evaluation.tasks=500",
@@ -63,16 +73,18 @@ def report(played: Mapping[str, Sequence[Played]]) -> list[str]:
         ("easy_third", "online", None),
         ("reinit", "warm start", 0.0),
         ("reinit", "continue", None),
+        ("scpo", "lmsi", None),
+        ("scpo", "warm start", None),
+        ("lmsi", "warm start", None),
     ):
         if {one, other} <= marks.keys():
             lines.append(difference(f"{one} - {other}", marks[one], marks[other], margin))
     fired = {arm: [alarms(run) for run in played[arm]] for arm in ("online", "frozen", "easy_third") if arm in played}
     for arm, runs in fired.items():
         lines.append(f"- {arm}, first alarms: {'; '.join(', '.join(run) or 'none' for run in runs)}")
-    if {"online", "frozen"} <= fired.keys():
-        lines.append(
-            f"- the alarm tells online from frozen: {holds(all(fired['online']) and not any(fired['frozen']))}"
-        )
+    if len(fired) == 3:
+        told = all(fired["online"]) and not any(fired["frozen"] + fired["easy_third"])
+        lines.append(f"- alarms in every online run and in no other: {holds(told)}")
     for arm in fired:
         lines.append(f"- {arm}, exams on the way: {'; '.join(exams(run) for run in played[arm])}")
     return lines
