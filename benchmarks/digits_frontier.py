@@ -2,10 +2,10 @@
 
 Claim, named beforehand. Metric: held-out accuracy (greedy, 100 sums per length, from what was demonstrated to 6 digits
 beyond) of the policy after the last generation, mean over the lengths that were never demonstrated. Arms, 3 seeds each,
-equal answers sampled and equal updates:
+equal answers sampled, equal updates, the same rule for moving the frontier (the vote, even where labels ignore it):
 
     filters   examples/digits_frontier/recipe.toml: majority, length and commutativity
-    none      examples/digits_frontier/no_filters.toml: every answer is its own label
+    none      examples/digits_frontier/no_filters.toml: the first answer to a sum is its label
 
 It holds if the one-sided 95 % lower bound of filters - none is above 0, by a paired bootstrap over seeds and then
 tasks. Reported besides: accuracy per length before and after, the frontier that was reached, and the precision of the

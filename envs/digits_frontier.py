@@ -1,12 +1,13 @@
 """Digits frontier: a player that can add numbers of D digits teaches itself to add numbers of D+1.
 
-    Base 2. a11b10c01=        ->        a0b0c0d1        columns with names, the ones first: see `long_sums`
+    Base 2. a11b10c01d=       ->        a0b0c0d1        columns with names, the ones first: see `long_sums`
 
 Nobody corrects it. Each match is a small batch of sums of one length, each answered several times; what the answers
 agree on becomes the label if it passes the filters, and replies that gave it are kept for supervised learning
 (`learning.rule = "sft"`). When the answers at D+1 digits agree well enough, a controller of kind ``frontier`` on
 ``notes/consistency`` moves `frontier`, and the next length is up. What was demonstrated stays in the data as examples.
 
+    by_vote    the label is what most answers say; without it, what the first one says
     majority   votes that must agree (Self-Improving Transformers, arXiv 2502.01612, section 5: 0.7 over 5 models; here
                they are samples of one model)
     slack      labels shorter than the longest of their batch by more than this are dropped (section 5 there)
@@ -36,7 +37,7 @@ from selfplay.roles.votes import Vote, ballots, vote
 from selfplay.types import Json, Move
 
 MOST = len(LETTERS) - 2
-"""The longest frontier: its successor's sums have a digit more than that, and every digit needs a letter."""
+"""The longest frontier: its successor's sums have a column more than that, and every digit needs a letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ class Ballot:
         if any(_count(answers).winner != whole.winner for answers in self.orders):
             return Vote(None, whole.count, whole.of)
         return whole
+
+    def first(self) -> str | None:
+        """What the first answer says, `None` if it cannot be read."""
+        value = self.everyone[0].value
+        return None if value is None else str(value)
 
     def select(self, label: str | None) -> None:
         """Keep one reply with the label in each order; agreeing with it is what replies are rewarded for."""
@@ -96,6 +102,8 @@ class DigitsFrontier(Game):
     """Examples with known answers that each match adds, so that what was demonstrated is not forgotten."""
     votes: int = 5
     """Answers to each sum (and to its swapped form)."""
+    by_vote: bool = True
+    """Labels are what most answers say; otherwise what the first one says."""
     majority: float = 0.7
     """Share of the votes that a label needs."""
     slack: int = 1
@@ -132,7 +140,7 @@ class DigitsFrontier(Game):
         digits = new if match.rng.random() < self.new_share else match.rng.randint(self.start + 1, new)
         batch = await self.ask(match, [LongSum.draw(match.rng, digits, self.base) for _ in range(self.problems)])
         votes = [ballot.count() for ballot in batch]
-        labels = self.passing(votes)
+        labels = self.passing(votes) if self.by_vote else [ballot.first() for ballot in batch]
         for ballot, label in zip(batch, labels, strict=True):
             ballot.select(label)
         if digits == new:
@@ -140,7 +148,7 @@ class DigitsFrontier(Game):
         self.measure(match, digits, batch, labels)
         for _ in range(self.examples):
             known = LongSum.draw(match.rng, match.rng.randint(1, self.start), self.base)
-            match.example(self.solver, known.text(), known.answer)
+            match.example(self.solver, known.text(match.rng), known.answer)
 
     async def answer(self, match: Match, problem: LongSum) -> None:
         """One sum, for the exam or a task of the run's own: nothing is kept."""
@@ -184,7 +192,7 @@ class DigitsFrontier(Game):
     def demos(self, rng: random.Random) -> Iterator[Demo]:
         while True:
             known = LongSum.draw(rng, rng.randint(1, self.start), self.base)
-            yield self.solver.demo(known.text(), known.answer)
+            yield self.solver.demo(known.text(rng), known.answer)
 
 
 def _count(answers: Sequence[Move]) -> Vote:

@@ -1,10 +1,13 @@
 """Sums of two long numbers, written column by column from the ones up, and scripted players that answer them.
 
-    Base 2. a11b10c01=        ->        a0b0c0d1        that is 3 + 5 = 8: a names the ones, b the twos, ...
+    Base 2. a11b10c01d=       ->        a0b0c0d1        that is 3 + 5 = 8: a names the ones, b the twos, ...
 
 The ones come first, so that each digit can be written when all it depends on has been read. Columns are named by
-letters (index hints: Zhou et al. 2023, arXiv 2310.16028), so that a model finds them by name instead of counting. Names
-begin at any letter, and a follows z: then every name is known before numbers are long enough to need it.
+letters (index hints: Zhou et al. 2023, arXiv 2310.16028), so that a model finds them by name instead of counting. So is
+the column of the last carry, which every answer ends with, be it 0: where to stop is looked up like everything else.
+Names begin at any letter, and a follows z: then every name is known before numbers are long enough to need it.
+Demonstrations leave random room between columns (``a11-b10--c01d=``), so that distances do not give away how long a sum
+is: randomised positions (Ruoss et al. 2023, arXiv 2305.16843), as far as text can have them.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from selfplay.game import Foul
 from selfplay.types import Json, Request
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+ROOM = 2
+"""Most dashes after a column."""
 HELD_OUT = 8
 """One sum in so many is held out, by hash."""
 
@@ -63,9 +68,11 @@ class LongSum:
     def task(self) -> dict[str, Json]:
         return {"a": self.a, "b": self.b, "first": self.first}
 
-    def text(self) -> str:
-        """What the solver sees."""
-        return f"Base {self.base}.\n{named([x + y for x, y in zip(self.a, self.b, strict=True)], self.first)}="
+    def text(self, chance: random.Random | None = None) -> str:
+        """What the solver sees; with `chance`, with random room after each column."""
+        room = ["-" * chance.randint(0, ROOM) if chance else "" for _ in self.a]
+        columns = [*(x + y + gap for x, y, gap in zip(self.a, self.b, room, strict=True)), ""]
+        return f"Base {self.base}.\n{named(columns, self.first)}="
 
     @property
     def answer(self) -> str:
@@ -83,12 +90,13 @@ class LongSum:
 
 
 def added(a: str, b: str, base: int, *, carry_over: bool = True) -> str:
-    """The digits of a+b, the ones first; without carrying it is what a forgetful pupil writes."""
+    """The digits of a+b, the ones first and the last carry at the end; without carrying it is what a forgetful pupil
+    writes."""
     out, carry = [], 0
     for x, y in zip(a, b, strict=True):
         carry, digit = divmod(int(x) + int(y) + carry * carry_over, base)
         out.append(str(digit))
-    return "".join([*out, "1"] if carry and carry_over else out)
+    return "".join([*out, str(carry * carry_over)])
 
 
 def named(columns: Sequence[str], first: int) -> str:
@@ -111,9 +119,9 @@ def _random_digits(rng: random.Random, digits: int, base: int) -> str:
 
 def read(request: Request) -> LongSum:
     """The sum that the solver was asked."""
-    found = re.fullmatch(r"Base ([0-9]+)\.\n((?:[a-z][0-9][0-9])+)=", request.messages[-1].text)
+    found = re.fullmatch(r"Base ([0-9]+)\.\n((?:[a-z][0-9][0-9]-*)+)[a-z]=", request.messages[-1].text)
     assert found, "bots of this game play this game"
-    base, columns = found.groups()
+    base, columns = found[1], found[2].replace("-", "")
     return LongSum(columns[1::3], columns[2::3], LETTERS.index(columns[0]), int(base))
 
 

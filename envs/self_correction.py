@@ -89,7 +89,7 @@ class SelfCorrection(Game):
     """First attempts at each sum."""
     seconds: int = 1
     """Second attempts after each first one."""
-    sizes: tuple[int, ...] = (2, 3, 4)
+    sizes: tuple[int, ...] = (2, 3)
     """How many numbers a sum may have."""
     exam_size: int = 150
     """Exam sums of each size."""
