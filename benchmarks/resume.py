@@ -16,6 +16,10 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from selfplay.record.folder import RunFolder
+from selfplay.record.log import read_lines
+from selfplay.record.packed import open_log
+
 HERE = Path(__file__).resolve().parent.parent
 SHORT = ("schedule.generations=30", "schedule.matches=12", "schedule.checkpoint_every=3", "evaluation.every=10",
          "evaluation.tasks=20", "evaluation.final_tasks=20", "policy.threads=1")  # fmt: skip
@@ -72,16 +76,19 @@ def _folder(root: Path) -> Path | None:
 
 def _matches(root: Path) -> int:
     folder = _folder(root)
-    return sum(p.read_bytes().count(b"\n") for p in folder.glob("matches/*.jsonl")) if folder else 0
+    return sum(1 for log in RunFolder(folder).match_logs().values() for _ in read_lines(log)) if folder else 0
 
 
 def _digest(root: Path) -> str:
-    """Of the last snapshot's weights and of all match logs."""
+    """Of the last snapshot's weights, of all roles, and of all match logs."""
     folder = _folder(root)
     assert folder is not None
-    digest = hashlib.sha256((sorted(folder.glob("snapshots/gen-*"))[-1] / "model.safetensors").read_bytes())
-    for log in sorted(folder.glob("matches/*.jsonl")):
-        digest.update(log.read_bytes())
+    digest = hashlib.sha256()
+    for weights in sorted(sorted(folder.glob("snapshots/gen-*"))[-1].rglob("model.safetensors")):
+        digest.update(weights.read_bytes())
+    for log in RunFolder(folder).match_logs().values():
+        with open_log(log) as text:
+            digest.update(text.read())
     return digest.hexdigest()
 
 

@@ -1,7 +1,7 @@
 """The folder of one run: the only interface between the machine and its viewers.
 
     run.json  config.toml  config.input.toml
-    events.jsonl  metrics.jsonl  matches/gen-0007.jsonl     append-only truth
+    events.jsonl  metrics.jsonl  matches/gen-0007.jsonl     append-only truth, packed once closed
     paid.jsonl                                              replies of endpoints, append-only, never cut back
     live.jsonl  index.sqlite                                disposable
     snapshots/gen-0007/  checkpoints/<name>/                large files, only here
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selfplay.errors import RunError, UnknownName, UsageError
-from selfplay.record import lock
+from selfplay.record import lock, packed
 from selfplay.record.codec import SCHEMA, check_schema
 from selfplay.record.info import RunInfo, write_atomically
 from selfplay.record.log import check_size, sound_size
@@ -149,8 +149,9 @@ class RunFolder:
         return self.matches_dir / f"gen-{generation:04d}.jsonl"
 
     def match_logs(self) -> dict[int, Path]:
-        """Generation -> log, in order, of those that exist."""
-        return _numbered(self.matches_dir, ".jsonl")
+        """Generation -> log, in order, of those that exist, packed or not (`selfplay.record.packed`)."""
+        found = {**_numbered(self.matches_dir, ".jsonl" + packed.SUFFIX), **_numbered(self.matches_dir, ".jsonl")}
+        return {number: self.matches(number) for number in sorted(found)}
 
     def snapshot(self, generation: int) -> Path:
         """Folder of the weights as they were before generation `generation` was played; 0: as the run began."""
@@ -188,6 +189,13 @@ class RunFolder:
 
     # checkpoints
 
+    def pack(self, generation: int) -> None:
+        """Compress the match logs up to closed generation `generation`. Where the disk has no room they stay."""
+        for number, log in self.match_logs().items():
+            if number <= generation and log.exists():
+                with contextlib.suppress(OSError):
+                    packed.pack(log)
+
     def seal(self, path: Path, generation: int, update: int, **extra: Json) -> Checkpoint:
         """Declare the checkpoint folder `path` complete, with the logs as they are now (sync them before).
 
@@ -196,7 +204,7 @@ class RunFolder:
         """
         logs = {"events.jsonl": self.events, "metrics.jsonl": self.metrics}
         logs |= {f"matches/{log.name}": log for log in self.match_logs().values()}
-        offsets = {name: sound_size(log) for name, log in logs.items()}
+        offsets = {name: sound_size(log) if log.exists() else packed.size_of(log) for name, log in logs.items()}
         data = {**extra, "schema": SCHEMA, "generation": generation, "update": update, "offsets": offsets}
         write_atomically(path / _SEAL, json.dumps(data, indent=2) + "\n")
         return Checkpoint(path, generation, update, offsets)
@@ -244,7 +252,7 @@ class RunFolder:
         for log in (self.events, self.metrics, *self.match_logs().values()):
             size = offsets.get(str(log.relative_to(self.path)), 0)
             if size == 0 and log.parent == self.matches_dir:
-                log.unlink()
+                packed.remove(log)
             elif log.exists():
                 os.truncate(log, size)
         for number, snapshot in _numbered(self.snapshots, "").items():

@@ -21,6 +21,7 @@ from selfplay.record.codec import SCHEMA, check_schema, packed_length
 from selfplay.record.facts import SeatOutcome, seat_outcome, storable
 from selfplay.record.folder import INDEX_FILES, RunFolder
 from selfplay.record.log import Line, Span, read_lines
+from selfplay.record.packed import size_of
 from selfplay.types import Json
 
 _TABLES = """
@@ -73,8 +74,8 @@ class Index:
 
     def catch_up(self) -> None:
         """Read what the logs gained; start over if they were cut."""
-        events_end = _size(self.folder.events)  # edits up to here are about matches that are in the logs already
-        if any(_size(self.folder.path / file) < offset for file, offset in self._positions().items()):
+        events_end = size_of(self.folder.events)  # edits up to here are about matches that are in the logs already
+        if any(size_of(self.folder.path / file) < offset for file, offset in self._positions().items()):
             self._db.close()
             remove(self.folder)
             self._db = self._open()
@@ -152,7 +153,7 @@ class Index:
         """Feed the new lines of one log to `add` and move its position, in one transaction."""
         file = str(log.relative_to(self.folder.path))
         start = self._positions().get(file, 0)
-        if _size(log) <= start:
+        if size_of(log) <= start:
             return
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
@@ -214,7 +215,3 @@ def _check_filters(filters: Mapping[str, str]) -> None:
             raise UnknownName("search filter", name, _FILTERS)
     if "outcome" in filters and filters["outcome"] not in list(SeatOutcome):
         raise UnknownName("outcome", filters["outcome"], [outcome.value for outcome in SeatOutcome])
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0

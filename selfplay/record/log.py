@@ -14,9 +14,10 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from selfplay.errors import RunError, UsageError
+from selfplay.record.packed import open_log, size_of
 from selfplay.types import Json
 
 encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -147,7 +148,7 @@ def read_lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[L
         RunError: a line in the middle is not JSON.
     """
     try:
-        file = path.open("rb")
+        file = open_log(path)
     except FileNotFoundError:
         return
     with file:
@@ -177,7 +178,7 @@ def read_at(path: Path, span: Span) -> dict[str, Json]:
     Raises:
         RunError: there is no whole line there.
     """
-    with path.open("rb") as file:
+    with open_log(path) as file:
         file.seek(span.offset)
         value = _parse(file.read(span.length))
     if value is None:
@@ -204,14 +205,14 @@ def follow(path: Path, offset: int) -> Tail:
 def read_last(path: Path) -> Line | None:
     """The last whole line of a log, found from its end."""
     try:
-        file = path.open("rb")
+        file = open_log(path)
     except FileNotFoundError:
         return None
     with file:
         end = file.seek(0, os.SEEK_END)
-        while (newline := _find_newline(file.fileno(), end)) >= 0:
-            begin = _find_newline(file.fileno(), newline) + 1
-            value = _parse(os.pread(file.fileno(), newline + 1 - begin, begin))
+        while (newline := _find_newline(file, end)) >= 0:
+            begin = _find_newline(file, newline) + 1
+            value = _parse(_read_between(file, begin, newline + 1))
             if value is not None:
                 return Line(value, Span(begin, newline + 1 - begin))
             end = newline
@@ -226,7 +227,7 @@ def sound_size(path: Path) -> int:
 
 def check_size(log: Path, size: int) -> None:
     """Raises: RunError: the log is shorter than it was when it had `size` bytes."""
-    found = log.stat().st_size if log.exists() else 0
+    found = size_of(log)
     if found < size:
         raise RunError(
             f"{log} has {found} bytes, but the checkpoint was made when it had {size}\n"
@@ -234,15 +235,20 @@ def check_size(log: Path, size: int) -> None:
         )
 
 
-def _find_newline(fd: int, end: int) -> int:
+def _find_newline(file: BinaryIO, end: int) -> int:
     """Offset of the last newline before byte `end`, or -1."""
     while end > 0:
         begin = max(0, end - _BLOCK)
-        at = os.pread(fd, end - begin, begin).rfind(b"\n")
+        at = _read_between(file, begin, end).rfind(b"\n")
         if at >= 0:
             return begin + at
         end = begin
     return -1
+
+
+def _read_between(file: BinaryIO, begin: int, end: int) -> bytes:
+    file.seek(begin)
+    return file.read(end - begin)
 
 
 def _line_ends_at(path: Path, offset: int) -> bool:

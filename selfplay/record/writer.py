@@ -72,9 +72,7 @@ class RunWriter:
 
     def close_generation(self, generation: int) -> None:
         """No more matches of this generation will come: release its file."""
-        log = self._logs.pop(self.folder.matches(generation), None)
-        if log is not None:
-            log.close()
+        self._release(generation)
         self._catch_up()
 
     def live(self, lines: list[dict[str, Json]]) -> None:
@@ -86,13 +84,23 @@ class RunWriter:
         """Seal the checkpoint folder `path`, whose other files are complete, with the logs as they are now."""
         for log in self._logs.values():
             log.sync()
-        return self.folder.seal(path, generation, update, **extra)
+        sealed = self.folder.seal(path, generation, update, **extra)
+        for number in self.folder.match_logs():
+            if number <= generation:
+                self._release(number)
+        self.folder.pack(generation)  # no rewind cuts these: it keeps them whole or deletes them
+        return sealed
 
     def end(self, status: Status) -> None:
         """State in ``run.json`` how the run ended."""
         info = self.folder.info()
         info.status, info.ended = status, self._clock()
         self.folder.save_info(info)
+
+    def _release(self, generation: int) -> None:
+        log = self._logs.pop(self.folder.matches(generation), None)
+        if log is not None:
+            log.close()
 
     def _catch_up(self) -> None:
         """Bring the index up to date. It is a cache: where it cannot be written, the run goes on without."""

@@ -122,7 +122,7 @@ def test_ctrl_c_twice_stops_at_once(tmp_path: Path, tiny_model: Path) -> None:
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 60
-        while not any(root.glob("*/matches/*.jsonl")):
+        while not any(root.glob("*/matches/*.jsonl*")):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
