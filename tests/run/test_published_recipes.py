@@ -80,3 +80,15 @@ def test_b_star_learns_from_what_the_best_balanced_threshold_lets_through(tmp_pa
             (noted,) = [fact.data["scores"] for fact in record.facts if "scores" in fact.data]
             assert [move.keep for move in record.moves] == [score >= threshold for score in noted]
     assert setting("sampling.temperature")[:2] == [0.8, 0.9]
+
+
+def test_the_alarms_fire_when_votes_label_themselves_and_not_when_the_labels_are_frozen(tmp_path: Path) -> None:
+    """At a learning rate that ruins either, only who labels itself comes to agree, on one wrong answer to everything."""
+    ruinous = ["seed=101", "schedule.generations=16", "schedule.matches=12", "game.settings.attempts=16",
+               "learning.lr=2e-3", "learning.warmup_updates=0"]  # fmt: skip
+    alarms = {
+        name: {event["rule"] for event in run(f"vote_training/{name}", tmp_path / name, *ruinous).events("alarm")}
+        for name in ("srt_online", "srt_frozen")
+    }
+    of_votes = {"notes/label_gap", "solver/answer_entropy"}
+    assert of_votes <= alarms["srt_online"] and not of_votes & alarms["srt_frozen"]
