@@ -83,7 +83,7 @@ def test_b_star_learns_from_what_the_best_balanced_threshold_lets_through(tmp_pa
 
 
 def test_the_alarms_fire_when_votes_label_themselves_and_not_when_the_labels_are_frozen(tmp_path: Path) -> None:
-    """At a learning rate that ruins either, only who labels itself comes to agree, on one wrong answer to everything."""
+    """At a learning rate that ruins either, only who labels itself comes to agree, on a few wrong answers."""
     ruinous = ["seed=101", "schedule.generations=16", "schedule.matches=12", "game.settings.attempts=16",
                "learning.lr=2e-3", "learning.warmup_updates=0"]  # fmt: skip
     alarms = {
