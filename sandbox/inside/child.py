@@ -1,0 +1,134 @@
+"""The way of a forked child into the cage: each step takes something away, and the code comes last.
+
+Order matters: files and namespaces while it still may, then limits, capabilities, Landlock, and seccomp at the end.
+When all hold, the child says `STARTED`; if a step fails, it says why instead and the code never runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import json
+import math
+import os
+import random
+import resource
+from dataclasses import dataclass
+from typing import Any
+
+from selfplay.sandbox.inside import kernel, landlock, namespaces, runner, seccomp, wire
+
+_HIGH = 100
+"""Descriptors are parked from here on while they change places."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipes:
+    """The child's ends."""
+
+    stdout: int
+    stderr: int
+    sent: int
+    replies: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cage:
+    """What this execution is locked in with; None or False where the machine does not have it."""
+
+    namespaces: bool
+    rules: int | None
+    """A Landlock ruleset."""
+    filter: bytes | None
+    """A seccomp program."""
+    folder: str
+    """Working directory."""
+
+
+def main(head: wire.Head, body_size: int, pipes: Pipes, cage: Cage) -> None:
+    """Become the execution that `head` describes; the body is still in the server's stdin. Does not return."""
+    sent, code = pipes.sent, 1
+    try:
+        task, stdin = _read_request(head, body_size)
+        _connect(pipes, stdin)
+        sent = runner.SENT
+        _lock_in(head, cage)
+        gc.enable()
+        random.seed(0)
+        os.write(sent, wire.STARTED)
+    except BaseException as error:
+        os.write(sent, f"{type(error).__name__}: {error}".encode())
+        os._exit(1)
+    try:
+        code = runner.run(task)
+    finally:
+        os._exit(code)
+
+
+def _read_request(head: wire.Head, body_size: int) -> tuple[dict[str, Any], bytes]:
+    task = json.loads(wire.read(0, head["task"]))
+    return task, wire.read(0, body_size - head["task"])
+
+
+def _connect(pipes: Pipes, stdin: bytes) -> None:
+    """Put the pipes where they belong and close everything else, the way to the parent above all."""
+    wanted = [_as_file(stdin), pipes.stdout, pipes.stderr, pipes.sent]
+    if pipes.replies is not None:
+        wanted.append(pipes.replies)
+    parked = [fcntl.fcntl(file, fcntl.F_DUPFD, _HIGH) for file in wanted]
+    for place, file in enumerate(parked):
+        os.dup2(file, place, inheritable=False)
+
+
+def _as_file(stdin: bytes) -> int:
+    """An open file that holds `stdin`, positioned at its beginning."""
+    if not hasattr(os, "memfd_create"):
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            file.write(stdin)
+            file.seek(0)
+            return os.dup(file.fileno())
+    memory = os.memfd_create("stdin", 0)
+    if stdin:
+        wire.write(memory, [stdin])
+        os.lseek(memory, 0, os.SEEK_SET)
+    return memory
+
+
+def _lock_in(head: wire.Head, cage: Cage) -> None:
+    if cage.namespaces:
+        if os.getpid() != 1:
+            raise OSError(f"expected to be process 1 of a new pid namespace, am {os.getpid()}")
+        namespaces.fresh_ipc_and_files(*head["scratch"])
+    else:
+        os.setsid()
+    os.chdir(cage.folder)
+    _limit(head, count_threads=cage.namespaces)
+    if kernel.LINUX:
+        kernel.drop_capabilities()
+    if cage.rules is not None:
+        landlock.restrict(cage.rules)
+    os.closerange(runner.REPLIES + (1 if head["live"] else 0), 4096)
+    if cage.filter is not None:
+        seccomp.install(seccomp.for_pid(cage.filter, os.getpid()))
+
+
+def _limit(head: wire.Head, *, count_threads: bool) -> None:
+    """rlimits, soft and hard alike. Threads are counted per user, so only where the user id is this server's own."""
+    limits = {
+        resource.RLIMIT_CPU: math.ceil(head["cpu_s"]) + 1,  # the server looks more closely; this is for when it cannot
+        resource.RLIMIT_NOFILE: head["files"],
+        resource.RLIMIT_FSIZE: head["file_size"],
+        resource.RLIMIT_STACK: head["stack"],
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MEMLOCK: 0,
+        resource.RLIMIT_AS: head["memory"],
+    }
+    if count_threads:
+        outside_and_server = 2
+        limits[resource.RLIMIT_NPROC] = outside_and_server + head["processes"] + head["threads"]
+    for kind, value in limits.items():
+        _, hard = resource.getrlimit(kind)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))

@@ -1,0 +1,198 @@
+"""The fork server: warm, small, without threads, without any secret; one execution at a time.
+
+It begins in a clean Python, moves into its box, imports what submissions like to import, and then forks once for each
+request. A child does the dangerous part; the server never sees code, inputs or outputs except in passing.
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import importlib
+import json
+import os
+import select
+import sys
+import traceback
+from typing import Any, NoReturn
+
+from selfplay.sandbox.inside import child, kernel, landlock, namespaces, seccomp, values, wire
+from selfplay.sandbox.inside.execution import Execution
+
+PRELOADED = (
+    "abc array bisect calendar cmath collections contextlib copy dataclasses datetime decimal enum fractions functools "
+    "hashlib heapq io itertools math numbers operator queue random re statistics string struct tempfile textwrap "
+    "threading time types typing"
+)
+ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", "HOME": namespaces.SCRATCH}
+_SETUP_S = 10.0
+"""How long a child may take to lock itself in."""
+
+Settings = dict[str, Any]
+"""``namespaces``, ``landlock``, ``seccomp``: whether to use them. ``readable``, ``devices``, ``hidden``: paths (see
+`namespaces.enter`). ``packages``: folders to import from, and ``preload``: modules to import besides `PRELOADED`.
+``scratch``: where scratch folders are made without namespaces."""
+
+
+def serve(settings: Settings) -> NoReturn:
+    """Answer requests until nobody makes any more."""
+    gc.disable()
+    try:
+        server = Server(settings)
+    except OSError as error:
+        wire.write(1, [wire.frame({"kind": "ready", "trouble": str(error)}, 0)])
+        sys.exit(1)
+    wire.write(1, [wire.frame({"kind": "ready", "trouble": None, **server.claims()}, 0)])
+    while True:
+        try:
+            head, size = wire.read_head(0)
+        except EOFError:
+            sys.exit(0)
+        if head["kind"] == "run":
+            _carry_out(server, head, size)
+        else:  # an answer that came after its execution had ended
+            wire.read(0, size)
+
+
+def _carry_out(server: Server, head: wire.Head, size: int) -> None:
+    try:
+        server.execute(head, size)
+    except OSError as error:
+        wire.write(1, [wire.frame({"kind": "broken", "why": str(error)}, 0)])
+        sys.exit(1)
+
+
+class Server:
+    """Everything that is the same for all executions, made once.
+
+    Raises:
+        OSError: the machine does not allow what the settings ask for.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.namespaces: bool = settings["namespaces"]
+        if self.namespaces:
+            namespaces.enter(settings["readable"], settings["devices"], settings["hidden"])
+            self.own = os.pidfd_open(os.getpid())
+        self.scratch: str = settings["scratch"]
+        _preload(settings["packages"], settings["preload"])
+        if kernel.LINUX:
+            kernel.forbid_new_privileges()
+            kernel.empty_bounding_set()
+        self.rules: dict[bool, int] = {}
+        """Landlock rulesets, by whether the scratch folder may be written."""
+        if settings["landlock"] and landlock.abi():
+            folder = namespaces.SCRATCH_PARENT if self.namespaces else self.scratch
+            readable, devices = settings["readable"], settings["devices"]
+            self.rules[False] = landlock.ruleset(readable, devices)
+            self.rules[True] = landlock.ruleset(readable, [*devices, folder])
+        self.filters: dict[tuple[bool, bool], bytes] = {}
+        """seccomp programs, by whether they allow an event loop, and processes."""
+        if settings["seccomp"] and seccomp.supported():
+            kinds = [(loop, fork) for loop in (False, True) for fork in (False, True)]
+            self.filters = {(loop, fork): seccomp.program(event_loop=loop, fork=fork) for loop, fork in kinds}
+        _warm_up()
+
+    def claims(self) -> dict[str, object]:
+        """What is in force for every execution."""
+        return {"namespaces": self.namespaces, "landlock": bool(self.rules), "seccomp": bool(self.filters)}
+
+    def execute(self, head: wire.Head, size: int) -> None:
+        """Run one execution to its end, and report it. If it cannot be set up, report that and end."""
+        pipes = [os.pipe() for _ in range(4 if head["live"] else 3)]
+        cage = self._cage(head)
+        if self.namespaces:
+            namespaces.fresh_pids(self.own)
+        pid = os.fork()
+        if pid == 0:
+            stdout, stderr, sent = (write for _, write in pipes[:3])
+            replies = pipes[3][0] if head["live"] else None
+            child.main(head, size, child.Pipes(stdout, stderr, sent, replies), cage)
+        for _, write in pipes[:3]:
+            os.close(write)
+        stdout, stderr, sent = (read for read, _ in pipes[:3])
+        replies = None
+        if head["live"]:
+            os.close(pipes[3][0])
+            replies = pipes[3][1]
+            os.set_blocking(replies, False)
+        self._wait_until_started(pid, sent)
+        execution = Execution(
+            head, pid, alone=self.namespaces, stdout=stdout, stderr=stderr, sent=sent, replies=replies
+        )
+        execution.finish()
+        if not self.namespaces and head["scratch"][0]:
+            _remove(cage.folder, self.scratch)
+
+    def _cage(self, head: wire.Head) -> child.Cage:
+        writable = head["scratch"][0] > 0
+        if self.namespaces:
+            folder = namespaces.SCRATCH
+        elif writable:
+            folder = os.path.join(self.scratch, "work")
+            os.mkdir(folder, 0o700)
+        else:
+            folder = "/"
+        program = self.filters.get((head["event_loop"], head["processes"] > 1))
+        return child.Cage(self.namespaces, self.rules.get(writable), program, folder)
+
+    def _wait_until_started(self, pid: int, sent: int) -> None:
+        """Until the child says that everything holds. If it does not, its stdin is in an unknown state: end."""
+        poll = select.poll()
+        poll.register(sent, select.POLLIN)
+        started = poll.poll(_SETUP_S * 1000) and os.read(sent, 1)
+        if started == wire.STARTED:
+            return
+        os.kill(pid, 9)
+        why = started + os.read(sent, 1000) if started else b"it did not start in time"
+        raise OSError(why.decode(errors="replace"))
+
+
+def _preload(packages: list[str], modules: list[str]) -> None:
+    """Import what submissions import, so that none of them pays for it, and make this Python look like any other."""
+    import _sitebuiltins
+
+    sys.path += packages
+    for name in (*PRELOADED.split(), *modules):
+        importlib.import_module(name)
+    for name in ("exit", "quit"):  # scripts use them; Python without `site` lacks them
+        setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
+    os.environ.clear()
+    os.environ.update(ENVIRONMENT)
+    sys.argv[:] = [""]
+    sys.setrecursionlimit(1000)
+
+
+def _warm_up() -> None:
+    """Do once what every child does, so that it finds the memory touched; then take the heap out of the collector."""
+    space: dict[str, Any] = {}
+    source = "class C:\n    x = [i for i in range(9)]\ndef f(a, *b):\n    return {a: b}\n"
+    exec(compile(source, "<warm>", "exec"), space)
+    values.decode(values.encode(([1, 2.5, "a"], {"k": (None, True)})))
+    json.loads(json.dumps({"source": "x", "cases": ["[]"]}))
+    try:
+        space["f"]()
+    except TypeError as error:
+        "".join(traceback.format_exception(error))
+    gc.collect()
+    gc.freeze()
+
+
+def _remove(folder: str, trash: str) -> None:
+    """Delete a folder that an execution could write to: it may be deep, closed to us, and full of links.
+
+    Folders are moved up before they are emptied, so that no path grows long and nothing recurs.
+    """
+    todo, moved = [folder], 0
+    while todo:
+        path = todo.pop()
+        os.chmod(path, 0o700)
+        for entry in list(os.scandir(path)):
+            if entry.is_dir(follow_symlinks=False):
+                moved += 1
+                todo.append(os.path.join(trash, f"trash-{moved}"))
+                os.chmod(entry.path, 0o700)
+                os.rename(entry.path, todo[-1])
+            else:
+                os.unlink(entry.path)
+        os.rmdir(path)
