@@ -1,0 +1,1 @@
+"""Checkers: they decide claims that no player may decide."""
