@@ -16,7 +16,7 @@ An error message says what failed, the value and where it came from, what was al
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -32,6 +32,12 @@ class UsageError(SelfplayError):
     exit_code = 2
 
 
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """`` - did you mean 'kept'?``, or nothing if no known name is near."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" - did you mean {near[0]!r}?" if near else ""
+
+
 class UnknownName(UsageError):
     """A name that is not among the known ones.
 
@@ -44,10 +50,7 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
-        near = difflib.get_close_matches(name, self.known, n=1, cutoff=0.5)
-        text = f"unknown {kind} {name!r}"
-        if near:
-            text += f" - did you mean {near[0]!r}?"
+        text = f"unknown {kind} {name!r}{did_you_mean(name, self.known)}"
         if self.known:
             text += f"\n  known: {', '.join(self.known)}"
         super().__init__(text + (f"\n  {hint}" if hint else ""))

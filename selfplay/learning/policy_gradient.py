@@ -77,7 +77,7 @@ class RowTrainer(RowSeams, GRPOTrainer):
         _check(args, settings)
         self._scores: Any = None
         super().__init__(model, tokenizer, args, settings, acting, reward_funcs=_no_reward)
-        model.register_forward_hook(self._keep_scores)
+        self._hook = model.register_forward_hook(self._keep_scores)
 
     def micro_loss(self, model: torch.nn.Module, micro: MicroBatch, counts: Whole) -> torch.Tensor:
         offline = self.settings.rule is Rule.OFFLINE_CLIP
@@ -97,6 +97,10 @@ class RowTrainer(RowSeams, GRPOTrainer):
         if example:
             return self.settings.example_weight * loss
         return loss * (len(micro.rows) / counts.rows) if offline else loss  # TRL's mean over these rows, over all rows
+
+    def retire(self) -> None:
+        super().retire()
+        self._hook.remove()
 
     def _keep_scores(self, module: torch.nn.Module, args: object, output: Any) -> None:
         self._scores = output

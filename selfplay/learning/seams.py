@@ -83,6 +83,7 @@ class RowSeams(Trainer):
         self._tally = Tally(settings)
         self._loss = self._started = 0.0
         self._rows: Sequence[Row] = ()
+        self._plain_forward = model.forward  # TRL's trainers put their own in its place
         super().__init__(
             model=model,
             args=args,
@@ -157,6 +158,11 @@ class RowSeams(Trainer):
         optimiser = self.create_optimizer()
         assert isinstance(self.lr_scheduler, LambdaLR)
         return optimiser, self.lr_scheduler
+
+    def retire(self) -> None:
+        """Leave the model as it was: another trainer takes over."""
+        assert self.model is not None
+        self.model.forward = self._plain_forward
 
     def finished(self, grad_norm: float, lr: float) -> UpdateStats:
         """Count an update and describe it."""

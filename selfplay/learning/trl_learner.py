@@ -1,4 +1,7 @@
-"""The production learner: TRL's trainers, one for each update rule, fed with our rows (see `seams`)."""
+"""The production learner: TRL's trainers, one for each update rule, fed with our rows (see `seams`).
+
+Where the rule changes on the way, the next trainer takes over model, optimiser, schedule and count of the last one.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +27,42 @@ class TrlLearner:
         settings: LearnerSettings,
         acting: Acting = nullcontext,
     ) -> None:
-        self.trainer = _trainer(model, tokenizer, settings, acting)
+        self._make: Callable[[LearnerSettings], RowSeams] = lambda settings: _trainer(
+            model, tokenizer, settings, acting
+        )
+        self._settings = settings
+        self.trainer = self._make(settings)
 
     def train(self, batches: Iterator[Sequence[Row]], on_update: Callable[[UpdateStats], None]) -> None:
-        self.trainer.batches, self.trainer.on_update = batches, on_update
-        self.trainer.train()
+        rows = next(batches, None)
+
+        def under_one_rule() -> Iterator[Sequence[Row]]:
+            nonlocal rows
+            while rows is not None and self.trainer.settings.rule is self._settings.rule:
+                yield rows
+                rows = next(batches, None)  # may bring other settings with it
+
+        while rows is not None:
+            self._take_over()
+            self.trainer.batches, self.trainer.on_update = under_one_rule(), on_update
+            self.trainer.train()
 
     def configure(self, settings: LearnerSettings) -> None:
-        self.trainer.settings = settings
+        self._settings = settings
+        if settings.rule is self.trainer.settings.rule:
+            self.trainer.settings = settings
+
+    def _take_over(self) -> None:
+        """If the rule has changed, go on with its trainer."""
+        old = self.trainer
+        if self._settings.rule is old.settings.rule:
+            return
+        old.retire()
+        self.trainer = self._make(self._settings)
+        (optimiser, schedule), (before, schedule_before) = self.trainer.optimiser(), old.optimiser()
+        optimiser.load_state_dict(before.state_dict())
+        schedule.load_state_dict(schedule_before.state_dict())
+        self.trainer.updates = old.updates
 
     def forget(self) -> None:
         self.trainer.optimiser()[0].state.clear()

@@ -15,7 +15,7 @@ from selfplay.policies.api import Endpoints
 from selfplay.policies.hf import LocalPolicy
 from selfplay.run.players import Setup, make_policy, model_policy
 from selfplay.run.recipe import Recipe, SamplingSection
-from selfplay.run.recipe_file import with_settings
+from selfplay.run.recipe_file import stages
 from selfplay.types import Completion, Player, Policy, Request, Sampling
 
 if TYPE_CHECKING:
@@ -213,10 +213,9 @@ class _Casting:
 
 def needs_reference(recipe: Recipe, learning: Sequence[str]) -> bool:
     """Does something compare with where the weights started, in any phase?"""
-    stages = [recipe, *(with_settings(recipe, phase.set) for phase in recipe.phases)]
-    sections = [stage.role(role) for stage in stages for role in learning]
+    sections = [stage.role(role) for stage in stages(recipe) for role in learning]
     tags = [tag for section in sections for tag in section.tags.values()]
-    rules = [stage.learning for stage in stages]
+    rules = [stage.learning for stage in stages(recipe)]
     compared = any(Rule(rule.rule).compares and rule.reference == "base" for rule in rules)
     return compared or any(section.kl for section in sections) or any(tag.kl for tag in tags)
 

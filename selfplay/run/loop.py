@@ -168,6 +168,8 @@ class Loop:
         self._tasks.absorb(now.number, now.records)
         lesson = self._updates.lesson(recipe, now.number, now.records)
         now.counts, now.reference_s = lesson.counts, lesson.reference_s
+        for text in lesson.warnings:
+            self._writer.event(events.warning(text))
         if lesson.left_out is not None:
             self._writer.event(events.material(now.number, lesson.rows, lesson.left_out))
         return lesson.steps

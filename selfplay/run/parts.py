@@ -1,4 +1,4 @@
-"""What a recipe describes, built: game, cast, task sources, controllers, and the rules of learning.
+"""What a recipe describes, built: game, cast, task sources, controllers, and the settings of learning.
 
 All of it is made before a run has a folder, so that whatever is wrong with a recipe is found before anything starts.
 """
@@ -6,20 +6,18 @@ All of it is made before a run has a folder, so that whatever is wrong with a re
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from selfplay.errors import UnknownName, UsageError, comes_from
+from selfplay.errors import comes_from
 from selfplay.game import Game
 from selfplay.games import make_game
-from selfplay.learning.credit import CreditRule
-from selfplay.learning.health import check_metric
 from selfplay.learning.learner import LearnerSettings, Rule
 from selfplay.run.cast import Cast, make_cast
+from selfplay.run.checks import check_recipe
 from selfplay.run.controllers import Controller
 from selfplay.run.phases import Phases
 from selfplay.run.recipe import Recipe
-from selfplay.run.recipe_file import with_settings
-from selfplay.run.rule import check_rule
+from selfplay.run.recipe_file import stages
 from selfplay.run.schedules import make_controllers
 from selfplay.run.sources import Tasks
 
@@ -48,58 +46,11 @@ class Parts:
         """
         with comes_from("[game] of the recipe"):
             game = make_game(recipe.game.id, recipe.game.settings)
-        _check_health(recipe, game)
-        controllers = make_controllers(recipe, game)
-        phases = Phases(recipe)
-        for phase in recipe.phases:
-            if phase.metric:
-                check_metric(phase.metric, game.roles)
-        for stage in stages(recipe):
-            check_settings(stage, game)
+        check_recipe(recipe, game)
         cast = make_cast(recipe, game, root)
         deals = max(-(-stage.schedule.matches // stage.schedule.replicas) for stage in stages(recipe))
         tasks = Tasks(recipe.tasks, recipe.seed, deals)
-        return cls(game, cast, tasks, controllers, phases, learner_settings(recipe, cast))
-
-
-def check_settings(recipe: Recipe, game: Game) -> None:
-    """Raises: UsageError: settings of the game or of credit that cannot work."""
-    for role in recipe.roles:
-        if role not in game.roles:
-            raise UnknownName(f"role of game {game.name()}", role, game.roles, "from [roles] of the recipe")
-    with comes_from("[game] of the recipe"):
-        make_game(recipe.game.id, recipe.game.settings)
-    check_rule(recipe)
-    rules, learning = credit_rules(recipe, game), recipe.learning
-    remembering = [kind for kind, rule in rules.items() if rule.estimator == "role_baseline"]
-    if remembering and learning.window != 1:
-        raise UsageError(
-            f"learning.window = {learning.window} with credit = 'role_baseline' of {', '.join(remembering)}: that "
-            "baseline counts every match once\n  use window = 1, or another estimator"
-        )
-    if learning.schedule == "linear" and learning.minibatch:
-        raise UsageError(
-            "learning.schedule = 'linear' needs to know how many optimiser steps there will be, and with "
-            "learning.minibatch nobody does\n  use schedule = 'constant', or minibatch = 0"
-        )
-
-
-def credit_rules(recipe: Recipe, game: Game) -> dict[str, CreditRule]:
-    """Role, or role/tag -> how its rewards become advantages.
-
-    Raises:
-        UnknownName: no such estimator.
-    """
-    rules: dict[str, CreditRule] = {}
-    for role in game.roles:
-        section = recipe.role(role)
-        numbers = (section.weight, section.baseline_decay, section.return_discount, section.return_bounds)
-        own = CreditRule(section.credit, section.group_by, *numbers)  # type: ignore[arg-type]
-        rules[role] = own
-        for name, tag in section.tags.items():
-            given = {"estimator": tag.credit, "group_by": tag.group_by, "weight": tag.weight}
-            rules[f"{role}/{name}"] = replace(own, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-    return rules
+        return cls(game, cast, tasks, make_controllers(recipe, game), Phases(recipe), learner_settings(recipe, cast))
 
 
 def learner_settings(recipe: Recipe, cast: Cast) -> LearnerSettings:
@@ -147,11 +98,6 @@ def kl_coefficients(recipe: Recipe, roles: Iterable[str]) -> dict[str, float]:
     return out
 
 
-def stages(recipe: Recipe) -> list[Recipe]:
-    """The recipe as it is, and under the settings of each phase."""
-    return [recipe, *(with_settings(recipe, phase.set) for phase in recipe.phases)]
-
-
 def begins_again(recipe: Recipe) -> bool:
     """Does some update start from the base again?"""
     return any(stage.learning.init == "base" for stage in stages(recipe))
@@ -161,13 +107,3 @@ def widest_window(recipe: Recipe) -> int | None:
     """The largest number of generations that an update learns from; `None`: all."""
     windows = [stage.learning.window for stage in stages(recipe)]
     return None if 0 in windows else max(windows)
-
-
-def _check_health(recipe: Recipe, game: Game) -> None:
-    for rule in recipe.health:
-        check_metric(rule.metric, game.roles)
-        if (rule.action == "rollback" or rule.metric.startswith("canary/")) and game.exam() is None:
-            raise UsageError(
-                f"health rule on {rule.metric} ({rule.action}): game {game.name()} has no held-out tasks to judge by\n"
-                "  give it an `exam` method (docs/writing-a-game.md)"
-            )

@@ -26,6 +26,7 @@ from selfplay.errors import UnknownName
 from selfplay.game import Game
 from selfplay.policies.bots import ScriptedPolicy
 from selfplay.record.codec import dumps
+from selfplay.run.checks import check_recipe
 from selfplay.run.model_files import count_parameters, model_folder, token_counter
 from selfplay.run.recipe import Recipe
 from selfplay.seeds import derive
@@ -96,11 +97,9 @@ def plan(recipe: Recipe, game: Game, root: str | Path = "runs") -> Plan:
     """Estimate what `recipe` will take; plays a few matches of `game` with bots and loads no model.
 
     Raises:
-        UnknownName: the recipe names a role that the game does not have.
+        UsageError: what is wrong with the recipe, as far as it can be told without models and data.
     """
-    for role in recipe.roles:
-        if role not in game.roles:
-            raise UnknownName(f"role of game {game.name()}", role, game.roles, "from [roles] of the recipe")
+    check_recipe(recipe, game)
     schedule = recipe.schedule
     folder = model_folder(recipe.policy.base, root)
     usage = measure(recipe, game, token_counter(folder))

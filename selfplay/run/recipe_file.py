@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from selfplay.errors import UnknownName, UsageError
+from selfplay.errors import UnknownName, UsageError, did_you_mean
 from selfplay.run.recipe import Recipe, Section
 from selfplay.types import Json
 
@@ -41,6 +41,11 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     if not settings:
         return recipe
     return recipe_from(set_keys(recipe.model_dump(), settings), overrides=settings)
+
+
+def stages(recipe: Recipe) -> list[Recipe]:
+    """The recipe as it is, and under the settings of each phase."""
+    return [recipe, *(with_settings(recipe, phase.set) for phase in recipe.phases)]
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe, str]:
@@ -220,8 +225,10 @@ def _explain(error: ValidationError, origin: str, text: str, overrides: Sequence
         return UnknownName("recipe key", dotted, _siblings(path), f"from {where}")
     if first["type"] == "missing":
         return UsageError(f"recipe key {dotted} is missing in {origin}")
-    value = first.get("input")
-    return UsageError(f"{dotted} = {value!r}: {first['msg'][0].lower()}{first['msg'][1:]}\n  from {where}")
+    value, said = first.get("input"), f"{first['msg'][0].lower()}{first['msg'][1:]}"
+    if first["type"] == "literal_error" and isinstance(value, str):
+        said += did_you_mean(value, re.findall(r"'(\w+)'", first["ctx"]["expected"]))
+    return UsageError(f"{dotted} = {value!r}: {said}\n  from {where}")
 
 
 def _place(path: list[str], origin: str, text: str, overrides: Sequence[str]) -> str:

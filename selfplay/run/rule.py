@@ -1,16 +1,21 @@
-"""The recipe's update rule, as far as it decides what is learned from: which replies, and whose rows they are."""
+"""What the recipe says is learned from: by which credit, which replies, and whose rows they are."""
 
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from selfplay.errors import UsageError
 from selfplay.game import Game
 from selfplay.learning.candidates import Choice
+from selfplay.learning.credit import CreditRule
 from selfplay.learning.learner import Rule
 from selfplay.learning.material import Home, check_choice
-from selfplay.run.cast import Cast
 from selfplay.run.recipe import LearningSection, Recipe
+
+if TYPE_CHECKING:
+    from selfplay.run.cast import Cast
 
 USED_BY = {
     "select": (Rule.SFT, Rule.KTO),
@@ -55,3 +60,21 @@ def check_rule(recipe: Recipe) -> None:
             f"roles.{anchored[0]}.kl is {recipe.role(anchored[0]).kl:g} with learning.rule = {rule.value!r}; only "
             "'policy_gradient' has a KL term\n  remove it" + ("; learning.beta does its work" if rule.compares else "")
         )
+
+
+def credit_rules(recipe: Recipe, game: Game) -> dict[str, CreditRule]:
+    """Role, or role/tag -> how its rewards become advantages.
+
+    Raises:
+        UnknownName: no such estimator.
+    """
+    rules: dict[str, CreditRule] = {}
+    for role in game.roles:
+        section = recipe.role(role)
+        numbers = (section.weight, section.baseline_decay, section.return_discount, section.return_bounds)
+        own = CreditRule(section.credit, section.group_by, *numbers)  # type: ignore[arg-type]
+        rules[role] = own
+        for name, tag in section.tags.items():
+            given = {"estimator": tag.credit, "group_by": tag.group_by, "weight": tag.weight}
+            rules[f"{role}/{name}"] = replace(own, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    return rules

@@ -16,7 +16,7 @@ from selfplay.learning.health import check_metric
 from selfplay.learning.learner import Rule
 from selfplay.run.controllers import Controller, make_controller
 from selfplay.run.recipe import ControllerSection, Recipe
-from selfplay.run.recipe_file import changed
+from selfplay.run.recipe_file import changed, stages
 
 TEMPERATURE = "sampling.temperature"
 
@@ -75,11 +75,11 @@ def _check(section: ControllerSection, recipe: Recipe, game: Game) -> None:
 
 
 def _check_temperature(section: ControllerSection, recipe: Recipe) -> None:
-    rule = Rule(recipe.learning.rule)
-    if rule.rewarded:
+    rewarded = [stage.learning.rule for stage in stages(recipe) if Rule(stage.learning.rule).rewarded]
+    if rewarded:
         raise UsageError(
-            f"{section.key} cannot change while learning.rule is {rule.value!r}: its learner computes probabilities at "
-            "the one temperature it was built for\n  use learning.rule = 'sft' (B-STaR), 'dpo' or 'kto'"
+            f"{section.key} cannot change while learning.rule is {rewarded[0]!r}: its learner computes probabilities "
+            "at the one temperature it was built for\n  use learning.rule = 'sft' (B-STaR), 'dpo' or 'kto'"
         )
     if not min(section.start, section.end) > 0:
         raise UsageError(f"temperatures go from {section.start:g} to {section.end:g}; above 0 was expected")

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from selfplay.game import Game
 from selfplay.learning.average import Average
 from selfplay.learning.batches import minibatches
-from selfplay.learning.credit import CreditCounts, CreditState, credit
+from selfplay.learning.credit import CreditCounts, CreditRule, CreditState, credit
 from selfplay.learning.learner import Learner, LearnerSettings, Rule, UpdateStats, make_learner
 from selfplay.learning.material import material
 from selfplay.learning.memory import load_state, save_state
@@ -27,9 +27,9 @@ from selfplay.learning.statistics import in_sequence
 from selfplay.learning.team import Team
 from selfplay.record.run import Run
 from selfplay.run.cast import Cast
-from selfplay.run.parts import begins_again, credit_rules, learner_settings, widest_window
+from selfplay.run.parts import begins_again, learner_settings, widest_window
 from selfplay.run.recipe import Recipe
-from selfplay.run.rule import choice_of, homes
+from selfplay.run.rule import choice_of, credit_rules, homes
 from selfplay.seeds import derive
 from selfplay.types import MatchRecord, Row
 
@@ -45,6 +45,8 @@ class Lesson(NamedTuple):
     left_out: Counter[str] | None
     """What selection left out, by reason; `None` where credit alone decides."""
     reference_s: float
+    warnings: list[str]
+    """What a person should know about it."""
 
 
 class Updates:
@@ -76,7 +78,8 @@ class Updates:
         self._follow(recipe)
         section, rule = recipe.learning, self._settings.rule
         window = [record for batch in list(self._closed)[-section.window :] for record in batch]  # 0: all of them
-        result = credit(window, credit_rules(recipe, self._game), self._credit)
+        rules = credit_rules(recipe, self._game)
+        result = credit(window, rules, self._credit)
         self._credit = result.state
         resting = {role for role in self._game.roles if not _learns_now(recipe.role(role).update_every, generation)}
         rows: list[Row] = []
@@ -97,7 +100,9 @@ class Updates:
             self._start.begin_again(self.learner)
             self._average.reset()  # or it would mix what belongs to different beginnings
         self._pending, self._taken = len(steps), []
-        return Lesson(len(rows), steps, result.counts, left_out, reference_s)
+        first = generation == 0 and rule.rewarded
+        warnings = [*filter(None, (_idle(kind, c, rules) for kind, c in result.counts.items()))] if first else []
+        return Lesson(len(rows), steps, result.counts, left_out, reference_s, warnings)
 
     def taken(self, step: UpdateStats) -> UpdateStats | None:
         """Take note of an optimiser step; after a lesson's last one, the statistics of them all."""
@@ -164,6 +169,18 @@ def _learner(cast: Cast, settings: LearnerSettings) -> Learner:
         for name, weights in cast.weights.items()
     }
     return next(iter(members.values())) if len(members) == 1 else Team(members, cast.weights_of)
+
+
+def _idle(kind: str, counts: CreditCounts, rules: Mapping[str, CreditRule]) -> str | None:
+    """What to say where no move of this kind has anything to be compared with."""
+    rule = rules.get(kind, rules[kind.partition("/")[0]])
+    if rule.how.absolute or not counts.groups or counts.singletons + counts.zero_variance < counts.groups:
+        return None
+    alone = f"{counts.singletons} of {counts.groups} groups have a single member"
+    return (
+        f"{kind} learns nothing from the first generation: {alone}, in the others all rewards are equal\n  "
+        f"if it stays so: ask for several replies, or change credit ({rule.estimator}) or group_by ({rule.group_by})"
+    )
 
 
 def _learns_now(every: int, generation: int) -> bool:

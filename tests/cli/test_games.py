@@ -12,8 +12,8 @@ from selfplay.arena import Arena
 from selfplay.games import make_game
 from selfplay.learning.credit import credit
 from selfplay.policies.bots import ScriptedPolicy
-from selfplay.run.parts import credit_rules
 from selfplay.run.recipe_file import load_recipe
+from selfplay.run.rule import credit_rules
 from selfplay.types import Pairing, Player
 
 from .conftest import Command

@@ -81,6 +81,16 @@ def test_unknown_names(
         (RECIPE.replace("tiny:nowhere", "nobody@best"), "unknown run 'nobody'"),
         (RECIPE.replace("tiny:nowhere", "scripted:random"), "'scripted:random' is not a local model"),
         (RECIPE.replace("countdown", "nowhere.py"), "no such game file: nowhere.py"),
+        (RECIPE + '[roles.solver]\ncredit = "group_zscor"\n', "did you mean 'group_zscore'?"),
+        (RECIPE + '[roles.solver.tags.again]\ncredit = "perclass"\n', "did you mean 'per_class'?"),
+        (RECIPE + '[learning]\nrule = "offline_clap"\n', "did you mean 'offline_clip'?"),
+        (RECIPE + '[learning]\nrule = "dpo"\npairs = "pass_fial"\n', "did you mean 'pass_fail'?"),
+        (RECIPE + '[learning]\nrule = "sft"\nselect = "rewards"\n', "did you mean 'rewarded'?"),
+        (RECIPE + '[learning]\nrule = "sft"\npairs = "diverse"\n', "'sft' does not read it"),
+        (RECIPE + '[[phases]]\nname = "a"\nset = ["roles.solver.credit=rwa"]\n', "did you mean 'raw'?"),
+        (RECIPE + '[[phases]]\nname = "a"\nset = ["learning.rule=dpi"]\n', "did you mean 'dpo'?"),
+        (RECIPE + "[roles.solver]\nupdate_every = 0\n[roles.proposer]\nupdate_every = 0\n", "no role ever learns"),
+        (RECIPE + '[[health]]\nmetric = "solver/entropi"\nkind = "above"\nthreshold = 1\n', "'solver/entropy'?"),
     ],
 )
 def test_recipes(selfplay: Command, recipe: Path, text: str, message: str, dry: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +205,52 @@ def test_continuation_is_bit_identical(kind: str, rule: str, tmp_path: Path) -> 
     second.train(iter(batches[2:]), begun.append)
     assert np.array_equal(weights_of(straight), weights_of(model))
     assert [timeless(s) for s in begun] == [timeless(s) for s in stats]
+
+
+COURSE = ("sft", "dpo", "offline_clip", "dpo", "kto", "sft")
+
+
+def follow(course: Sequence[int], kind: str, learner, stats: list[UpdateStats]) -> None:
+    """Updates under the rules of `COURSE`; the learner hears of a rule when it asks for its rows."""
+
+    def batches():
+        for number in course:
+            learner.configure(settings(kind, COURSE[number]))
+            yield material(COURSE[number], number)
+
+    learner.train(batches(), stats.append)
+
+
+@pytest.fixture(scope="module")
+def changed() -> dict[str, tuple[np.ndarray, list[UpdateStats]]]:
+    """Each kind of learner after the whole course."""
+    out = {}
+    for kind in KINDS:
+        model, stats = worlds.model(0), list[UpdateStats]()
+        follow(range(6), kind, make_learner(model, worlds.tokenizer(), settings(kind, "sft")), stats)
+        out[kind] = weights_of(model), stats
+    return out
+
+
+def test_both_learners_take_the_same_steps_when_the_rule_changes(changed) -> None:
+    plain, trl = changed["plain"], changed["trl"]
+    assert difference(plain[0], trl[0]) < 1e-4
+    assert [s.update for s in trl[1]] == [1, 2, 3, 4, 5, 6]
+    assert [s.loss for s in trl[1]] == pytest.approx([s.loss for s in plain[1]], rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_continuation_is_bit_identical_where_the_rule_changes(kind: str, changed, tmp_path: Path) -> None:
+    stats: list[UpdateStats] = []
+    begun = make_learner(worlds.model(0), worlds.tokenizer(), settings(kind, "sft"))
+    follow(range(4), kind, begun, stats)
+    begun.save(tmp_path / "checkpoint")
+    model = worlds.model(9)
+    second = make_learner(model, worlds.tokenizer(), settings(kind, "sft"))
+    second.load(tmp_path / "checkpoint")
+    follow(range(4, 6), kind, second, stats)
+    assert np.array_equal(changed[kind][0], weights_of(model))
+    assert [timeless(s) for s in stats] == [timeless(s) for s in changed[kind][1]]
 
 
 def timeless(stats: UpdateStats) -> UpdateStats:

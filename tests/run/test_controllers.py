@@ -265,3 +265,7 @@ def test_groups_of_one_and_equal_rewards_are_counted_and_harm_nothing(recipe_fil
         for line in run.metrics():
             assert line["roles"]["answerer"]["zero_variance_share"] == 1.0
             assert line["loss"] == line["loss"] and line["grad_norm"] == line["grad_norm"]  # no NaN
+        said = [event["text"] for event in run.events("warning")]  # once, and not where one reply is enough
+        assert ["1 of 1 groups have a single member" in text for text in said] == (
+            [] if estimator == "role_baseline" else [True, True]
+        )

@@ -105,6 +105,38 @@ def test_a_killed_run_ends_in_the_same_bits(
     assert again.status() == "done" and weights(again.path) == weights(calm.path)
 
 
+PHASES = """
+[[phases]]
+name = "imitation"
+set = ["learning.rule=sft"]
+generations = 1
+[[phases]]
+name = "rewards"
+generations = 2
+[[phases]]
+name = "preferences"
+set = ["learning.rule=dpo", "learning.pairs=pass_fail"]
+"""
+
+
+@pytest.mark.parametrize("learner", ["plain", "trl"])
+def test_phases_change_the_rule_and_a_killed_run_ends_in_the_same_bits(
+    learner: str, write: Callable[..., Path], tmp_path: Path, weights: Weights
+) -> None:
+    recipe = write("", learner)
+    recipe.write_text(recipe.read_text() + PHASES)
+    calm = selfplay.league(recipe, root=tmp_path / "runs")
+    assert [event["generation"] for event in calm.events("material")] == [0, 3]  # rewards select nothing
+    assert [(event["generation"], event["name"]) for event in calm.events("phase")] == [
+        (0, "imitation"), (1, "rewards"), (3, "preferences"),
+    ]  # fmt: skip
+    torn = selfplay.open_run(shutil.copytree(calm.path, tmp_path / "torn", symlinks=True))
+    shutil.rmtree(torn.folder.sealed()[-1].path)
+    shutil.rmtree(sorted((torn.path / "snapshots").glob("gen-*"))[-1])
+    again = selfplay.league(resume=torn.path)
+    assert again.status() == "done" and weights(again.path) == weights(calm.path)
+
+
 @pytest.mark.parametrize("rule", ["dpo", "sft"])
 def test_a_generation_without_a_row_is_counted_and_passed_over(
     rule: str, write: Callable[..., Path], tmp_path: Path
