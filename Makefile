@@ -43,14 +43,14 @@ types: $(VENV)/test.stamp ## mypy --strict on selfplay, envs, roles and sandbox
 	@cd .types/selfplay && ln -s ../../selfplay/* ../../envs ../../roles ../../sandbox .
 	@$(PY) -m mypy
 
-bench: $(VENV)/bench.stamp ## speed: engine, generation, training and where a run's time goes, each a ratio
-	@set -e; for script in engine generation training share; do echo "== $$script"; $(PY) benchmarks/$$script.py; done
+bench: $(VENV)/bench.stamp ## speed: engine, generation, training, where a run's time goes, PettingZoo's door
+	@set -e; for script in engine generation training share zoo; do echo "== $$script"; $(PY) benchmarks/$$script.py; done
 
 bench-countdown: $(VENV)/test.stamp ## learning: self-play against random puzzles, naive and warm start (90 minutes, resumable)
 	@$(PY) benchmarks/countdown.py --write docs/results.md
 
 # bench-NAME writes what benchmarks/NAME.py finds into docs/results.md: weights, multiplication, vote_training,
-# self_correction, digits_frontier, search_agent, kuhn_poker.
+# self_correction, digits_frontier, search_agent, kuhn_poker, tic_tac_toe.
 bench-resume: $(VENV)/test.stamp ## twenty kill -9 at random points, bit-identical weights at the end
 	@$(PY) benchmarks/resume.py
 
