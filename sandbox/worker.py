@@ -39,6 +39,8 @@ PYTHON_FLAGS = ("-sSPB", "-X", "utf8")
 _START_S = 30.0
 _GRACE_S = 15.0
 """How much longer than its execution a worker may be silent."""
+_END_S = 1.0
+"""How long an idle worker may take to end by itself."""
 _HOLD_S = 600.0
 """How long the parent may take to answer one call."""
 _RECORD_SPACE = 64 << 10
@@ -152,11 +154,14 @@ class Worker:
 
     def close(self) -> None:
         """End the worker and everything in it."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe
-            pipe.close()
-        self.process.kill()
-        self.process.wait()
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.close()
+        try:
+            self.process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _write(self, *parts: bytes) -> None:

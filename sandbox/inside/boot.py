@@ -9,6 +9,8 @@ import os
 import sys
 import types
 
+# What modules would do after each fork (`random`, `threading`) touches 150 pages; a child is to begin as the server is.
+os.register_at_fork = lambda **hooks: None
 size = int.from_bytes(os.read(0, 4), "big")
 text = b""
 while len(text) < size and (part := os.read(0, size - len(text))):

@@ -11,7 +11,6 @@ import gc
 import json
 import math
 import os
-import random
 import resource
 from dataclasses import dataclass
 from typing import Any
@@ -39,8 +38,8 @@ class Cage:
     namespaces: bool
     rules: int | None
     """A Landlock ruleset."""
-    filter: bytes | None
-    """A seccomp program."""
+    filter: seccomp.Filter | bytes | None
+    """Ready for process 1, or the program for whatever number the child gets."""
     folder: str
     """Working directory."""
 
@@ -54,7 +53,6 @@ def main(head: wire.Head, body_size: int, pipes: Pipes, cage: Cage) -> None:
         sent = runner.SENT
         _lock_in(head, cage)
         gc.enable()
-        random.seed(0)
         os.write(sent, wire.STARTED)
     except BaseException as error:
         os.write(sent, f"{type(error).__name__}: {error}".encode())
@@ -111,7 +109,8 @@ def _lock_in(head: wire.Head, cage: Cage) -> None:
         landlock.restrict(cage.rules)
     os.closerange(runner.REPLIES + (1 if head["live"] else 0), 4096)
     if cage.filter is not None:
-        seccomp.install(seccomp.for_pid(cage.filter, os.getpid()))
+        filter = seccomp.Filter(cage.filter, os.getpid()) if isinstance(cage.filter, bytes) else cage.filter
+        filter.install()
 
 
 def _limit(head: wire.Head, *, count_threads: bool) -> None:

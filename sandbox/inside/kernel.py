@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import struct
 import sys
 
 LINUX = sys.platform == "linux"
@@ -91,9 +92,12 @@ def empty_bounding_set() -> None:
             return
 
 
+_capabilities_of_self = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+_no_capabilities = bytes(24)
+
+
 def drop_capabilities() -> None:
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    call("capset", header, (ctypes.c_uint32 * 6)())
+    call("capset", _capabilities_of_self, _no_capabilities)
 
 
 def fix_addresses() -> None:

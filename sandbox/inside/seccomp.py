@@ -5,7 +5,7 @@ that the C library falls back), kill, or a look at one argument. Another archite
 
 Traps: `clone3` hides its flags behind a pointer, so it must not exist: `clone` is used then, whose flags are visible.
 A process may signal itself alone; it is number 1 where it has a pid namespace, and otherwise its number is written into
-the program for each execution (`for_pid`).
+the program for each execution.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _UNKNOWN: Leaf = ((_RETURN, 0, 0, 0x0005_0026),)  # ENOSYS
 _KILL: Leaf = ((_RETURN, 0, 0, 0x8000_0000),)
 
 _OWN_PID = 0x7FFF_5E1F
-"""Stands for the process's own number until `for_pid`; no process has a number as large."""
+"""Stands for the process's own number until there is a `Filter`; no process has a number as large."""
 _CLONE_THREAD = 0x0001_0000
 _CLONE_NEW = 0x7E02_0000
 _FCNTL = (0, 1, 2, 3, 4, 1030, 1034)  # F_DUPFD, F_[GS]ETFD, F_[GS]ETFL, F_DUPFD_CLOEXEC, F_GET_SEALS: no locks, leases
@@ -89,16 +89,18 @@ def program(*, event_loop: bool = False, fork: bool = False, machine: str = kern
     return b"".join(struct.pack("=HBBI", *step) for step in start + _tree(_ranges(by_number)))
 
 
-def for_pid(template: bytes, pid: int) -> bytes:
-    """The filter for the process with that number in its own pid namespace."""
-    return template.replace(struct.pack("=I", _OWN_PID), struct.pack("=I", pid))
+class Filter:
+    """A program in memory, ready to be installed by the process with number `pid` in its own pid namespace."""
 
+    def __init__(self, program: bytes, pid: int) -> None:
+        steps = program.replace(struct.pack("=I", _OWN_PID), struct.pack("=I", pid))
+        self._steps = ctypes.create_string_buffer(steps, len(steps))
+        self._whole = ctypes.create_string_buffer(struct.pack("@HP", len(steps) // 8, ctypes.addressof(self._steps)))
+        self._address = ctypes.addressof(self._whole)
 
-def install(filter: bytes) -> None:
-    """Filter this process's system calls, for good. Needs no-new-privileges."""
-    steps = ctypes.create_string_buffer(filter, len(filter))
-    whole = ctypes.create_string_buffer(struct.pack("@HP", len(filter) // 8, ctypes.addressof(steps)))
-    kernel.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(whole))
+    def install(self) -> None:
+        """Filter this process's system calls, for good. Needs no-new-privileges."""
+        kernel.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, self._address)
 
 
 def _one_of(argument: int, values: Sequence[int]) -> Leaf:

@@ -7,10 +7,14 @@ request. A child does the dangerous part; the server never sees code, inputs or 
 from __future__ import annotations
 
 import builtins
+import fcntl
 import gc
 import importlib
+import itertools
 import json
 import os
+import posix
+import random
 import select
 import sys
 import traceback
@@ -84,13 +88,14 @@ class Server:
         if settings["landlock"] and landlock.abi():
             folder = namespaces.SCRATCH_PARENT if self.namespaces else self.scratch
             readable, devices = settings["readable"], settings["devices"]
-            self.rules[False] = landlock.ruleset(readable, devices)
-            self.rules[True] = landlock.ruleset(readable, [*devices, folder])
-        self.filters: dict[tuple[bool, bool], bytes] = {}
+            self.rules[False] = _out_of_the_way(landlock.ruleset(readable, devices))
+            self.rules[True] = _out_of_the_way(landlock.ruleset(readable, [*devices, folder]))
+        self.filters: dict[tuple[bool, bool], seccomp.Filter | bytes] = {}
         """seccomp programs, by whether they allow an event loop, and processes."""
         if settings["seccomp"] and seccomp.supported():
-            kinds = [(loop, fork) for loop in (False, True) for fork in (False, True)]
-            self.filters = {(loop, fork): seccomp.program(event_loop=loop, fork=fork) for loop, fork in kinds}
+            for loop, fork in itertools.product((False, True), repeat=2):
+                program = seccomp.program(event_loop=loop, fork=fork)
+                self.filters[loop, fork] = seccomp.Filter(program, 1) if self.namespaces else program
         _warm_up()
 
     def claims(self) -> dict[str, object]:
@@ -148,6 +153,13 @@ class Server:
         raise OSError(why.decode(errors="replace"))
 
 
+def _out_of_the_way(file: int) -> int:
+    """The same open file under a number that a child does not need for its pipes."""
+    moved = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 50)
+    os.close(file)
+    return moved
+
+
 def _preload(packages: list[str], modules: list[str]) -> None:
     """Import what submissions import, so that none of them pays for it, and make this Python look like any other."""
     import _sitebuiltins
@@ -155,6 +167,8 @@ def _preload(packages: list[str], modules: list[str]) -> None:
     sys.path += packages
     for name in (*PRELOADED.split(), *modules):
         importlib.import_module(name)
+    os.register_at_fork = posix.register_at_fork  # `boot` had replaced it
+    random.seed(0)
     for name in ("exit", "quit"):  # scripts use them; Python without `site` lacks them
         setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
     os.environ.clear()
