@@ -110,7 +110,10 @@ class LocalSandbox:
 
     async def close(self) -> None:
         """End all workers."""
-        await asyncio.to_thread(self._pool.close)
+        try:
+            await asyncio.to_thread(self._pool.close)
+        except RuntimeError:  # the interpreter is ending and starts no more threads
+            self._pool.close()
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self.start)
