@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from selfplay.errors import UsageError
+from selfplay.errors import UsageError, comes_from
 from selfplay.game import Game
 from selfplay.learning.candidates import Choice
 from selfplay.learning.credit import CreditRule
@@ -72,9 +72,9 @@ def credit_rules(recipe: Recipe, game: Game) -> dict[str, CreditRule]:
     for role in game.roles:
         section = recipe.role(role)
         numbers = (section.weight, section.baseline_decay, section.return_discount, section.return_bounds)
-        own = CreditRule(section.credit, section.group_by, *numbers)  # type: ignore[arg-type]
-        rules[role] = own
-        for name, tag in section.tags.items():
-            given = {"estimator": tag.credit, "group_by": tag.group_by, "weight": tag.weight}
-            rules[f"{role}/{name}"] = replace(own, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+        with comes_from(f"[roles.{role}] of the recipe"):
+            own = rules[role] = CreditRule(section.credit, section.group_by, *numbers)  # type: ignore[arg-type]
+            for name, tag in section.tags.items():
+                given = {"estimator": tag.credit, "group_by": tag.group_by, "weight": tag.weight}
+                rules[f"{role}/{name}"] = replace(own, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     return rules

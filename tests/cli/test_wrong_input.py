@@ -115,6 +115,7 @@ def test_a_recipe_error_names_the_line(selfplay: Command, recipe: Path) -> None:
         (["--set", "roles.solver.weights=forked"], "'shared', 'frozen', 'fork' or 'adapter'", "--set {set}"),
         (["--generations", "3", "--set", "learning.learner=3"], "learning.learner = 3", "--set {set}"),
         (["--set", "policy.base=hf:./nowhere"], "no such folder", "policy.base of the recipe"),
+        (["--set", "roles.solver.credit=rwa"], "did you mean 'raw'?", "[roles.solver] of the recipe"),
         (["--set", "game.id=countdwn"], "did you mean 'countdown'?", "[game] of the recipe"),
     ],
 )
