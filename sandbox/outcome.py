@@ -21,7 +21,6 @@ _KILLED = {
     "cpu": Status.CPU_LIMIT,
     "wall": Status.TIMEOUT,
     "output": Status.OUTPUT_LIMIT,
-    "stop": Status.NO_RESULT,
 }
 _TEXT = 1000
 """Characters of an exception's message that are kept."""
@@ -132,6 +131,7 @@ def _read(data: bytes, cases: int) -> _Sent:
         if kind not in (b"v", b"i", b"x") or index >= cases or index in records:
             return _Sent(records, complete=False, wrong="not a record, or a second one for the same case")
         if at + size > len(data):
+            at -= wire.RECORD.size
             break
         records[index] = _Record(kind, micros / 1e6, data[at : at + size])
         at += size

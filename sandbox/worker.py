@@ -7,6 +7,7 @@ nothing about the code that was running. What the code sent is handed on as it c
 from __future__ import annotations
 
 import json
+import os
 import select
 import shutil
 import subprocess
@@ -72,7 +73,7 @@ class Report:
     status: int
     """Wait status."""
     killed: str | None
-    """Why the server killed it: ``cpu``, ``wall``, ``output``, ``stop``."""
+    """Why the server killed it: ``cpu``, ``wall`` or ``output``."""
     cpu_s: float
     wall_s: float
     max_rss_kb: int
@@ -91,7 +92,7 @@ class Worker:
     """
 
     def __init__(self, launch: Launch) -> None:
-        self.scratch = tempfile.mkdtemp(prefix="selfplay-sandbox-")
+        self.scratch = "" if launch.settings["namespaces"] else _scratch()
         self.process = subprocess.Popen(
             [*launch.python, *PYTHON_FLAGS, "-c", _source("boot")],
             stdin=subprocess.PIPE,
@@ -198,15 +199,13 @@ class _Calls:
             if len(record) < wire.RECORD.size + size:
                 return
             self.rest = rest
-            if kind == b"c":
-                name, _, args = record[wire.RECORD.size :].partition(b"\0")
-                self._answer(index, name.decode(errors="replace"), args)
+            name, _, args = record[wire.RECORD.size :].partition(b"\0")
+            if kind == b"c" and index < self.cases and name.decode(errors="replace") in self.names:
+                self._answer(index, name.decode(), args)
             else:
-                self.heard += record
+                self.heard += record  # `outcome` says what it thinks of it
 
     def _answer(self, index: int, name: str, args: bytes) -> None:
-        if name not in self.names or index >= self.cases:
-            return self.worker.tell({"kind": "stop"})
         self.worker.tell({"kind": "hold", "at_most": _HOLD_S})
         try:
             text = self.answer(index, name, args)
@@ -251,6 +250,12 @@ def _report(done: wire.Head, body: bytes, heard: bytes) -> Report:
         cut=(done["cut"][0], done["cut"][1]),
         sent=heard + body[second:],
     )
+
+
+def _scratch() -> str:
+    """A new folder for scratch folders; in memory where that is possible, since hostile code makes many files."""
+    memory = "/dev/shm"
+    return tempfile.mkdtemp(prefix="selfplay-sandbox-", dir=memory if os.access(memory, os.W_OK) else None)
 
 
 def _source(name: str) -> str:

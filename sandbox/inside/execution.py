@@ -183,8 +183,6 @@ class Execution:
             self.held_since = None
             self.pending += body
             self._write_reply()
-        elif head["kind"] == "stop":
-            self.kill("stop")
 
     def _write_reply(self) -> None:
         """Write as much of the answer as the child takes, which may never read it."""

@@ -51,6 +51,8 @@ def serve(settings: Settings) -> NoReturn:
         try:
             head, size = wire.read_head(0)
         except EOFError:
+            if not server.namespaces:
+                _remove(server.scratch)
             sys.exit(0)
         if head["kind"] == "run":
             _carry_out(server, head, size)
@@ -127,7 +129,7 @@ class Server:
         )
         execution.finish()
         if not self.namespaces and head["scratch"][0]:
-            _remove(cage.folder, self.scratch)
+            _remove(cage.folder)
 
     def _cage(self, head: wire.Head) -> child.Cage:
         writable = head["scratch"][0] > 0
@@ -192,21 +194,32 @@ def _warm_up() -> None:
     gc.freeze()
 
 
-def _remove(folder: str, trash: str) -> None:
+def _remove(folder: str) -> None:
     """Delete a folder that an execution could write to: it may be deep, closed to us, and full of links.
 
-    Folders are moved up before they are emptied, so that no path grows long and nothing recurs.
+    Goes down by `chdir`, so that no path grows long, no descriptor stays open and nothing recurs.
     """
-    todo, moved = [folder], 0
+    os.chdir(folder)
+    todo = [_empty_but_for_folders()]
     while todo:
-        path = todo.pop()
-        os.chmod(path, 0o700)
-        for entry in list(os.scandir(path)):
-            if entry.is_dir(follow_symlinks=False):
-                moved += 1
-                todo.append(os.path.join(trash, f"trash-{moved}"))
-                os.chmod(entry.path, 0o700)
-                os.rename(entry.path, todo[-1])
-            else:
-                os.unlink(entry.path)
-        os.rmdir(path)
+        if todo[-1]:
+            os.chmod(todo[-1][-1], 0o700)
+            os.chdir(todo[-1][-1])
+            todo.append(_empty_but_for_folders())
+        else:
+            todo.pop()
+            os.chdir("..")
+            if todo:
+                os.rmdir(todo[-1].pop())
+    os.chdir("/")
+    os.rmdir(folder)
+
+
+def _empty_but_for_folders() -> list[str]:
+    """Delete the files in the working directory; the names of the folders in it."""
+    with os.scandir() as entries:
+        folders = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+    for name, is_folder in folders.items():
+        if not is_folder:
+            os.unlink(name)
+    return [name for name, is_folder in folders.items() if is_folder]

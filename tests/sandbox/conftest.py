@@ -1,0 +1,49 @@
+"""Sandboxes to test, started once; what runs in them is awaited in a loop of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from selfplay.sandbox.local import LocalSandbox
+from selfplay.sandbox.types import ExecResult, Job
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+BACKENDS = {
+    "local": lambda: LocalSandbox(workers=2),
+    "local-L2": lambda: LocalSandbox(workers=2, without=["namespaces"]),
+}
+Run = Callable[..., list[ExecResult]]
+
+
+@pytest.fixture(scope="session", params=sorted(BACKENDS))
+def sandbox(request: pytest.FixtureRequest) -> Iterator[LocalSandbox]:
+    """Every backend, as it is used."""
+    sandbox = BACKENDS[request.param]()
+    sandbox.start()
+    yield sandbox
+    asyncio.run(sandbox.close())
+
+
+@pytest.fixture(scope="session")
+def local() -> Iterator[LocalSandbox]:
+    """The local backend alone."""
+    sandbox = LocalSandbox(workers=1)
+    sandbox.start()
+    yield sandbox
+    asyncio.run(sandbox.close())
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Run jobs in a sandbox."""
+
+    def run(sandbox: LocalSandbox, *jobs: Job, **options: object) -> list[ExecResult]:
+        return asyncio.run(sandbox.run(jobs, **options))
+
+    return run
