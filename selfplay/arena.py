@@ -2,117 +2,35 @@
 
 Two modes:
 
-- ``exact``: a policy is called only when every match is blocked, with its requests in (match, path) order. The batches
-  are then a function of the matches alone, so a rerun gives the same bits (batch composition and padding change floats;
-  nothing weaker would do). Matches come out in order of their numbers.
+- ``exact``: a policy is called only when every match is blocked and every claim is judged, with its requests in (match,
+  path) order. The batches are then a function of the matches alone, so a rerun gives the same bits (batch composition
+  and padding change floats; nothing weaker would do). Matches come out in order of their numbers.
 - ``fast``: each policy works all the time on whatever waits for it; a batch leaves when it is large or old enough.
   Matches come out as they end. Same rules, not the same bits.
 
-Policies are called on a worker thread of their own, `Inline` ones on the arena's.
+Claims that go to a pool of checkers (a `PooledChecker`'s) wait for it as requests wait for a policy: in exact mode all
+those of a moment together. Policies and pools work on threads of their own, `Inline` policies on the arena's.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, wait
 from itertools import islice, takewhile
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from selfplay.alarm import Alarm
 from selfplay.driver import NOTHING, Driver, Limits, OnMove, Recorded, request_of
 from selfplay.errors import RunError, UnknownName, UsageError
 from selfplay.game import Game
 from selfplay.match import merged
+from selfplay.queues import PLAYER_FAILED, CheckQueue, Pending, PendingAsk, PolicyQueue, Queue
 from selfplay.steps import Ask
-from selfplay.types import (
-    Completion,
-    Inline,
-    Interruptible,
-    Json,
-    MatchRecord,
-    Pairing,
-    Player,
-    Policy,
-    Request,
-    Sampling,
-    Unanswered,
-)
+from selfplay.types import CheckerPool, Json, MatchRecord, Pairing, Path, Player, Policy, Sampling
 
 Mode = Literal["exact", "fast"]
-_FAILED = "player "
-"""How the error of a match begins whose player failed; others begin with an exception's name, or ``tool``."""
-
-
-@dataclass(slots=True)
-class _Pending:
-    driver: Driver
-    ask: Ask
-    request: Request
-    since: float
-
-
-@dataclass(slots=True)
-class _Queue:
-    """One policy and what waits for it."""
-
-    policy: Policy
-    worker: ThreadPoolExecutor | None
-    waiting: list[_Pending] = field(default_factory=list)
-    batch: list[_Pending] = field(default_factory=list)
-    running: Future[list[list[Completion]]] | None = None
-
-    def send(self, most: int) -> None:
-        """Hand the policy the first waiting requests."""
-        self.batch, self.waiting = self.waiting[:most], self.waiting[most:]
-        requests = [pending.request for pending in self.batch]
-        if self.worker is not None:
-            self.running = self.worker.submit(self.policy.complete, requests)
-            return
-        self.running = Future()
-        try:
-            self.running.set_result(self.policy.complete(requests))
-        except Exception as error:
-            self.running.set_exception(error)
-
-    def receive(self) -> list[Driver]:
-        """Hand the replies to their matches, which can go on then."""
-        assert self.running is not None
-        if not self.running.done():
-            wait([self.running])  # Ctrl-C arrives here, and `drop` must still know what runs
-        running, self.running = self.running, None
-        batch, self.batch = self.batch, []
-        replies: Sequence[list[Completion] | str]
-        try:
-            replies = running.result()
-            wanted, given = [len(pending.request.seeds) for pending in batch], [len(each) for each in replies]
-            if given != wanted:
-                raise ValueError(f"gave {given} replies to requests for {wanted}")
-        except (RunError, UsageError):
-            raise
-        except Unanswered as some:
-            replies = some.replies
-        except Exception as error:  # a policy's failure costs its matches, not the run; the tally stops a dead policy
-            replies = [f"{type(error).__name__}: {error}"] * len(batch)
-        for pending, reply in zip(batch, replies, strict=True):
-            if isinstance(reply, str):
-                player = pending.driver.pairing.seats[pending.ask.seat]
-                pending.driver.fail(f"{_FAILED}{player} failed: {reply}")
-            else:
-                pending.driver.answer(pending.ask, reply)
-        return [pending.driver for pending in batch]
-
-    def drop(self) -> None:
-        """Forget what waits and what is being written; a local policy in the middle of a batch ends it in peace."""
-        if self.running is not None and not self.running.cancel() and isinstance(self.policy, Interruptible):
-            self.policy.interrupt()
-        self.waiting, self.batch, self.running = [], [], None
-
-    def close(self) -> None:
-        if self.worker is not None:
-            self.worker.shutdown(wait=False, cancel_futures=True)
 
 
 class Arena:
@@ -155,7 +73,8 @@ class Arena:
         self._tools = tools
         self._on_move = on_move
         self._recorded = recorded or {}
-        self._queues: dict[int, _Queue] = {}
+        self._policies: dict[int, PolicyQueue] = {}
+        self._pools: dict[int, CheckQueue] = {}
         self._samplings: dict[tuple[str, int | None], Sampling] = {}
 
     def __enter__(self) -> Arena:
@@ -167,8 +86,12 @@ class Arena:
         self.close()
 
     def close(self) -> None:
-        for queue in self._queues.values():
+        for queue in self._queues:
             queue.close()
+
+    @property
+    def _queues(self) -> list[Queue[Any]]:
+        return [*self._policies.values(), *self._pools.values()]
 
     def play(self, pairings: Iterable[Pairing]) -> Iterator[MatchRecord]:
         """Play all matches; yields records as the mode says. One `play` at a time.
@@ -188,7 +111,7 @@ class Arena:
                     yield record
                     tally.add(record)
             finally:  # the caller may have stopped listening, or pressed Ctrl-C: nothing of these matches may be left
-                for queue in self._queues.values():
+                for queue in self._queues:
                     queue.drop()
                 for driver in open_:
                     driver.fail("the arena stopped before the match had ended")
@@ -197,8 +120,8 @@ class Arena:
         """Players may have come, gone or changed since the last `play`."""
         self._samplings.clear()
         present = {id(player.policy) for player in self.players.values()}
-        for key in [key for key in self._queues if key not in present]:
-            self._queues.pop(key).close()
+        for key in [key for key in self._policies if key not in present]:
+            self._policies.pop(key).close()
 
     def _exact(self, matches: Iterator[Driver], open_: dict[Driver, None]) -> Iterator[MatchRecord]:
         while True:
@@ -207,14 +130,15 @@ class Arena:
             if not open_:
                 return
             for driver in open_:
-                self._enqueue(driver, driver.advance())
+                self._enqueue(driver)
             for driver in list(takewhile(_has_ended, open_)):
                 del open_[driver]
                 yield driver.record  # type: ignore[misc]
-            busy = [queue for queue in self._queues.values() if queue.waiting]
+            busy: list[Queue[Any]] = [queue for queue in self._pools.values() if queue.waiting]
+            busy = busy or [queue for queue in self._policies.values() if queue.waiting]
             for queue in busy:
                 queue.waiting.sort(key=_order)
-            busy.sort(key=lambda queue: _order(queue.waiting[0]))
+            busy.sort(key=lambda queue: queue.waiting[0].order)
             for queue in busy:
                 queue.send(len(queue.waiting))
             for queue in busy:
@@ -229,7 +153,7 @@ class Arena:
             if not open_:
                 return
             for driver in dict.fromkeys(ready):
-                self._enqueue(driver, driver.advance())
+                self._enqueue(driver)
                 if driver.record is not None and driver in open_:
                     del open_[driver]
                     yield driver.record
@@ -237,7 +161,7 @@ class Arena:
 
     def _exchange(self) -> list[Driver]:
         """Send what is due, wait for some batch to come back, and return the matches that can go on."""
-        queues = list(self._queues.values())
+        queues = self._queues
         now = time.monotonic()
         idle = not any(queue.running for queue in queues)
         for queue in queues:
@@ -262,26 +186,35 @@ class Arena:
             if name not in self.players:
                 raise UnknownName("player", name, self.players)
         recorded = self._recorded.get(pairing.id, NOTHING)
-        return Driver(game, pairing, alarm, self.limits, recorded=recorded, tools=self._tools, on_move=self._on_move)
+        return Driver(
+            game, pairing, alarm, self.limits,
+            recorded=recorded, tools=self._tools, on_move=self._on_move, defer_checks=True,
+        )  # fmt: skip
 
-    def _enqueue(self, driver: Driver, asks: list[Ask]) -> None:
-        pairing, now = driver.pairing, time.monotonic()
+    def _enqueue(self, driver: Driver) -> None:
+        """Run the match until it waits for others, and put what it waits for into the queues."""
+        asks, now = driver.advance(), time.monotonic()
         for ask in asks:
-            player = self.players[pairing.seats[ask.seat]]
+            player = self.players[driver.pairing.seats[ask.seat]]
             try:
                 sampling = self._sampling(player, ask)
             except UsageError as error:
                 driver.fail(str(error))
                 return
-            request = request_of(ask, pairing, sampling)
-            self._queue(player.policy).waiting.append(_Pending(driver, ask, request, now))
+            request = request_of(ask, driver.pairing, sampling)
+            self._policy_queue(player.policy).waiting.append(PendingAsk(driver, ask, now, request))
+        for check in driver.take_checks():
+            self._check_queue(check.checker.pool).waiting.append(Pending(driver, check, now))
 
-    def _queue(self, policy: Policy) -> _Queue:
-        queue = self._queues.get(id(policy))
-        if queue is None:
-            worker = None if isinstance(policy, Inline) else ThreadPoolExecutor(1, "selfplay-policy")
-            queue = self._queues[id(policy)] = _Queue(policy, worker)
-        return queue
+    def _policy_queue(self, policy: Policy) -> PolicyQueue:
+        if id(policy) not in self._policies:
+            self._policies[id(policy)] = PolicyQueue(policy)
+        return self._policies[id(policy)]
+
+    def _check_queue(self, pool: CheckerPool) -> CheckQueue:
+        if id(pool) not in self._pools:
+            self._pools[id(pool)] = CheckQueue(pool)
+        return self._pools[id(pool)]
 
     def _sampling(self, player: Player, ask: Ask) -> Sampling:
         """The player's settings, narrowed by the role's reply length, overridden by the ask."""
@@ -317,12 +250,12 @@ class _ErrorTally:
 
 def player_failed(record: MatchRecord) -> bool:
     """Whether a match is an error because of a player's trouble, not of the game's."""
-    return record.error is not None and record.error.startswith(_FAILED)
+    return record.error is not None and record.error.startswith(PLAYER_FAILED)
 
 
 def _has_ended(driver: Driver) -> bool:
     return driver.record is not None
 
 
-def _order(pending: _Pending) -> tuple[int, tuple[int, ...]]:
-    return pending.request.number, pending.request.path
+def _order(pending: Pending[Any]) -> tuple[int, Path]:
+    return pending.order

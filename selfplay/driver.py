@@ -1,8 +1,9 @@
 """Drives the script of one match: resumes `play` by `send`, keeps the branches, and gathers the record.
 
 The driver knows no policy. `advance` runs the script until every branch waits for a reply and returns the asks that are
-new; `answer` hands replies in. Recorded replies, verdicts and tool results can be given beforehand: a match is a
-function of them, so this one mechanism is replay, re-scoring, forking and resuming.
+new; `answer` hands replies in. With `defer_checks` claims for a pool of checkers wait in the same way (`take_checks`,
+`judged`); otherwise every claim is judged on the spot. Recorded replies, verdicts and tool results can be given
+beforehand: a match is a function of them, so this one mechanism is replay, re-scoring, forking and resuming.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from selfplay.alarm import Alarm
-from selfplay.errors import GameEndless, GameError, GameHung, UnknownName
+from selfplay.errors import GameEndless, GameError, GameHung, RunError, UnknownName, UsageError
 from selfplay.game import Game
 from selfplay.match import Match, path_of, reply_seed
 from selfplay.seeds import mix
@@ -32,6 +33,7 @@ from selfplay.types import (
     Outcome,
     Pairing,
     Path,
+    PooledChecker,
     Request,
     Sampling,
     Turn,
@@ -156,6 +158,7 @@ class Driver:
         recorded: Recorded = NOTHING,
         tools: Mapping[str, Callable[[Json], Json]] | None = None,
         on_move: OnMove | None = None,
+        defer_checks: bool = False,
     ) -> None:
         self.pairing = pairing
         self.record: MatchRecord | None = None
@@ -166,9 +169,11 @@ class Driver:
         self._recorded = recorded
         self._tools = {**game.tools, **tools} if tools else game.tools
         self._on_move = on_move
+        self._defer_checks = defer_checks
+        self._checks: list[Check] = []
         self._match = Match(self._game, pairing)
         self._ready: deque[tuple[Branch, Any]] = deque()
-        self._waiting: dict[Path, tuple[Branch, Ask]] = {}
+        self._waiting: dict[Path, Branch] = {}
         self._open: dict[Branch, None] = {}
         self._steps = 0
         self._config: dict[str, Json] = {}
@@ -196,8 +201,18 @@ class Driver:
         """Hand in the replies to an ask; `advance` goes on with them."""
         if self.record is not None:
             return
-        branch, _ = self._waiting.pop(ask.path)
+        branch = self._waiting.pop(ask.path)
         self._ready.append((branch, self._moves(branch, ask, completions)))
+
+    def take_checks(self) -> list[Check]:
+        """Claims for pools of checkers that are new since the last call."""
+        checks, self._checks = self._checks, []
+        return [] if self.record is not None else checks
+
+    def judged(self, check: Check, verdict: Verdict) -> None:
+        """Hand in the verdict on a claim that `take_checks` gave; `advance` goes on with it."""
+        if self.record is None:
+            self._ready.append((self._waiting.pop(check.path), self._noted(check, verdict)))
 
     def fail(self, why: str) -> None:
         """End the match as an error that is nobody's fault in the game (a policy failed)."""
@@ -236,10 +251,10 @@ class Driver:
             if known is not None and len(known) == step.n:
                 self._ready.append((branch, self._moves(branch, step, known)))
             else:
-                self._waiting[step.path] = (branch, step)
+                self._waiting[step.path] = branch
                 asks.append(step)
         elif type(step) is Check:
-            self._ready.append((branch, self._judge(step)))
+            self._check(branch, step)
         elif type(step) is Call:
             self._call(branch, step)
         elif type(step) is Gather:
@@ -271,12 +286,21 @@ class Driver:
                 self._on_move(pairing, move)
         return moves
 
-    def _judge(self, check: Check) -> Verdict:
+    def _check(self, branch: Branch, check: Check) -> None:
         verdict = self._recorded.verdicts.get(check.path)
-        if verdict is None:
+        if verdict is None and isinstance(check.checker, PooledChecker):
+            if self._defer_checks:
+                self._waiting[check.path] = branch
+                self._checks.append(check)
+                return
+            verdict = pooled_verdict(check.checker, check.claim)
+        elif verdict is None:
             verdict = _verdict(check, self._alarm)
             if verdict.outcome is Outcome.NO_VERDICT:  # infrastructure trouble: once more, alone
                 verdict = _verdict(check, self._alarm)
+        self._ready.append((branch, self._noted(check, verdict)))
+
+    def _noted(self, check: Check, verdict: Verdict) -> Verdict:
         if verdict.outcome in (Outcome.NO_VERDICT, Outcome.UNDECIDED):
             for move in check.about:
                 move.mask(str(verdict.outcome))
@@ -284,6 +308,8 @@ class Driver:
             "outcome": str(verdict.outcome), "score": verdict.score, "status": verdict.status, "blame": verdict.blame,
             "detail": verdict.detail, "about": [m.id for m in check.about],
         }  # fmt: skip
+        if verdict.parts:
+            data["parts"] = list(verdict.parts)
         self._match._facts.append(Fact(check.path, "check", data))
         return verdict
 
@@ -374,6 +400,20 @@ def request_of(ask: Ask, pairing: Pairing, sampling: Sampling) -> Request:
     return Request(ask.role.name, ask.seat, parent, ask.messages, sampling, seeds, pairing.number, ask.path)
 
 
+def pooled_verdict(checker: PooledChecker, claim: Any) -> Verdict:
+    """The verdict on one claim alone; the pool keeps time itself.
+
+    Raises:
+        RunError, UsageError: the pool cannot judge anything.
+    """
+    try:
+        return checker(claim)
+    except (RunError, UsageError):
+        raise
+    except Exception as error:
+        return _crash(error)
+
+
 def _verdict(check: Check, alarm: Alarm) -> Verdict:
     try:
         found = alarm.guard(check.checker, check.claim)
@@ -382,9 +422,14 @@ def _verdict(check: Check, alarm: Alarm) -> Verdict:
             return found
         if score is None:
             raise GameError("the checker returned None; a Verdict, bool or score in [0, 1] was expected")
-    except Exception as error:  # could not tell is never wrong
-        return Verdict(Outcome.NO_VERDICT, status="CRASH", detail=describe(error))
+    except Exception as error:
+        return _crash(error)
     return Verdict(Outcome.PASS if score >= 1.0 else Outcome.FAIL, score=score)
+
+
+def _crash(error: Exception) -> Verdict:
+    """Could not tell is never wrong."""
+    return Verdict(Outcome.NO_VERDICT, status="CRASH", detail=describe(error))
 
 
 def _close(coroutine: Coroutine[Any, Any, Any], alarm: Alarm) -> None:

@@ -214,7 +214,8 @@ def _asked(seat: str, parent: Move | None, messages: tuple[Message, ...], n: int
 
 
 def _verdict(data: Mapping[str, Json]) -> Verdict:
-    return Verdict(Outcome(data["outcome"]), data["score"], data["status"], data["blame"], data["detail"])
+    parts = tuple(data.get("parts", ()))
+    return Verdict(Outcome(data["outcome"]), data["score"], data["status"], data["blame"], data["detail"], parts)
 
 
 def _instance(game: Game | type[Game], record: MatchRecord) -> Game:

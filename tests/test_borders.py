@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 BASE = {"errors", "seeds", "types"}
 AUTHOR = BASE | {"game", "match", "rewards"}
 """What the author of a game imports."""
-ENGINE = AUTHOR | {"alarm", "arena", "driver", "steps"}
+ENGINE = AUTHOR | {"alarm", "arena", "driver", "queues", "steps"}
 """What plays matches."""
 BELOW_RUN = ENGINE | {"check", "envs", "games", "learning", "policies", "record", "replay", "roles", "sandbox", "tiny"}
 
@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "match": AUTHOR | {"steps", "driver"},  # the driver for a type
     "alarm": BASE,
     "driver": AUTHOR | {"alarm", "steps"},
+    "queues": AUTHOR | {"driver", "steps"},
     "arena": ENGINE,
     "replay": ENGINE | {"record"},
     "check": ENGINE | {"policies", "record", "replay"},
@@ -63,6 +64,7 @@ AT_TOP_LEVEL: dict[str, set[str]] = {
     "interop": {"gymnasium", "numpy", "pettingzoo"},
     "run": {"numpy", "pydantic"},
     "record": {"numpy"},
+    "sandbox": {"z3"},  # in modules that only the workers of checkers load
     "watch": TERMINAL,
     "cli": TERMINAL,
 }

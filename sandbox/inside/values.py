@@ -35,7 +35,7 @@ MAX_SAME_HASH = 16
 
 _INT = re.compile(r"0|-?[1-9][0-9]{0,1233}")
 _FLOAT = re.compile(r"nan|-?inf|-?0x[01]\.(?:0|[0-9a-f]{13})p[+-][0-9]{1,4}")
-_TAGS = {list: "l", tuple: "t", dict: "d", set: "e"}
+_TAGS: dict[type, str] = {list: "l", tuple: "t", dict: "d", set: "e"}
 
 
 class BadValue(ValueError):

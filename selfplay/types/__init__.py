@@ -29,7 +29,7 @@ from selfplay.types.talk import (
     Unanswered,
 )
 from selfplay.types.values import Json, Path, finite, plain
-from selfplay.types.verdicts import Checker, Outcome, Verdict
+from selfplay.types.verdicts import Checker, CheckerPool, Outcome, PooledChecker, Verdict
 
 if TYPE_CHECKING:
     from selfplay.types.talk import Logprobs as Logprobs
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bill",
     "Checker",
+    "CheckerPool",
     "Completion",
     "Edit",
     "Ending",
@@ -55,6 +56,7 @@ __all__ = [
     "Path",
     "Player",
     "Policy",
+    "PooledChecker",
     "Request",
     "Row",
     "Sampling",

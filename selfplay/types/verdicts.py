@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from selfplay.errors import NoVerdict
 
@@ -40,6 +40,8 @@ class Verdict:
     """The checker's own finer word, for example ``PROVED`` or ``TIMEOUT``."""
     blame: str | None = None
     detail: str = ""
+    parts: tuple[str, ...] = ()
+    """What was found for each part of the claim, in the checker's order: test cases, mutants."""
 
     def __bool__(self) -> bool:
         if self.outcome is Outcome.NO_VERDICT:
@@ -50,3 +52,27 @@ class Verdict:
 
 Checker = Callable[[Any], "Verdict | bool | float"]
 """Judges one claim. A bool is pass or fail, a float in [0, 1] a score (1 passes). Raising means "could not tell"."""
+
+
+class CheckerPool(Protocol):
+    """Judges many claims at once, on workers of its own: sandboxes, provers."""
+
+    def judge(self, checks: Sequence[tuple[PooledChecker, Any]]) -> list[Verdict]:
+        """A verdict for each (checker, claim), in order; each is a function of its checker and claim alone. What the
+        machine may be to blame for has been tried again. Called from any thread, but from one at a time.
+
+        Raises:
+            RunError, UsageError: nothing can be judged here; the run has to stop.
+        """
+
+
+class PooledChecker:
+    """Base of checkers that have a pool. The arena hands a pool the claims of many matches together, on a thread of its
+    own; everywhere else the checker is called like any other."""
+
+    @property
+    def pool(self) -> CheckerPool:
+        raise NotImplementedError
+
+    def __call__(self, claim: Any) -> Verdict:
+        return self.pool.judge([(self, claim)])[0]

@@ -1,0 +1,122 @@
+"""The pool of code checkers: one judge and its sandbox, on an event loop and thread of their own.
+
+The engine, a notebook and a script call `judge` from any thread and get verdicts back; the sandbox starts with the
+first claim. `current_pool()` is the pool of this process: that of the last `use_pool`, or one on the local sandbox with
+the strict rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from selfplay.sandbox.cache import VerdictCache
+from selfplay.sandbox.judge import Claim, Judge, Rules
+from selfplay.sandbox.tasks import CodeChecker
+from selfplay.sandbox.types import Sandbox
+from selfplay.types import PooledChecker, Verdict
+
+
+class CodePool:
+    """Judges the claims of `CodeChecker`s.
+
+    Args:
+        make: makes the sandbox, when it is needed.
+        rules: what is refused.
+        cache: where verdicts are kept.
+    """
+
+    def __init__(
+        self, make: Callable[[], Sandbox], rules: Rules | None = None, cache: VerdictCache | None = None
+    ) -> None:
+        self.rules = rules or Rules()
+        self.cache = VerdictCache() if cache is None else cache
+        self._make = make
+        self._sandbox: Sandbox | None = None
+        self._judge: Judge | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running: set[Future[list[Verdict]]] = set()
+        self._lock = threading.Lock()
+        self._starting = asyncio.Lock()
+
+    def judge(self, checks: Sequence[tuple[PooledChecker, Any]]) -> list[Verdict]:
+        """See `selfplay.types.CheckerPool`.
+
+        Raises:
+            TypeError: something among it is no claim of a `CodeChecker`.
+            UsageError, RunError: see `selfplay.sandbox.judge.Judge`.
+        """
+        claims = [_claim(checker, claim) for checker, claim in checks]
+        running = asyncio.run_coroutine_threadsafe(self._judge_claims(claims), self._started_loop())
+        self._running.add(running)
+        try:
+            return running.result()
+        finally:
+            self._running.discard(running)
+
+    def interrupt(self) -> None:
+        """Nobody wants the verdicts any more."""
+        for running in list(self._running):
+            running.cancel()
+
+    def close(self) -> None:
+        """End the sandbox. Another claim starts it again."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            asyncio.run_coroutine_threadsafe(self._close_sandbox(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _started_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="selfplay-judge", daemon=True).start()
+            return self._loop
+
+    async def _judge_claims(self, claims: Sequence[Claim]) -> list[Verdict]:
+        async with self._starting:
+            if self._judge is None:
+                self._sandbox = self._make()
+                await self._sandbox.__aenter__()
+                self._judge = Judge(self._sandbox, self.rules, self.cache)
+        return await self._judge.judge(claims)
+
+    async def _close_sandbox(self) -> None:
+        sandbox, self._sandbox, self._judge = self._sandbox, None, None
+        if sandbox is not None:
+            await sandbox.close()
+
+
+def _claim(checker: PooledChecker, claim: object) -> Claim:
+    if not isinstance(checker, CodeChecker):
+        raise TypeError(f"{type(checker).__name__} is no checker of programs")
+    return Claim(checker, checker.texts(claim))
+
+
+_current: CodePool | None = None
+
+
+def current_pool() -> CodePool:
+    """The pool that judges the claims of this process."""
+    global _current
+    if _current is None:
+        from selfplay.sandbox.local import LocalSandbox
+
+        use_pool(CodePool(LocalSandbox))
+    assert _current is not None
+    return _current
+
+
+def use_pool(pool: CodePool) -> None:
+    """From now on this pool judges. The one before it is closed; this one is when the process ends."""
+    global _current
+    before, _current = _current, pool
+    if before is not None:
+        before.close()
+        atexit.unregister(before.close)
+    atexit.register(pool.close)
