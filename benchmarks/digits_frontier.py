@@ -2,7 +2,7 @@
 
 Claim, named beforehand. Metric: held-out accuracy (greedy, 100 sums per length, from what was demonstrated to 6 digits
 beyond) of the policy after the last generation, mean over the lengths that were never demonstrated. Arms, 3 seeds each,
-equal answers sampled, equal updates, the same rule for moving the frontier (the vote, even where labels ignore it):
+equal generations and answers sampled, the same rule for moving the frontier (votes, even where labels ignore them):
 
     filters   examples/digits_frontier/recipe.toml: majority, length and commutativity
     none      examples/digits_frontier/no_filters.toml: the first answer to a sum is its label
