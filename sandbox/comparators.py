@@ -92,11 +92,11 @@ class Numeric:
     def _close(self, one: float, other: float) -> bool:
         if one == other:
             return True
-        if math.isnan(one) or math.isnan(other):
-            return self.nan_equal and math.isnan(one) and math.isnan(other)
+        if one != one or other != other:  # math.isnan fails for ints that no float can hold
+            return self.nan_equal and one != one and other != other
         try:
             return math.isclose(one, other, rel_tol=self.rel, abs_tol=self.abs)
-        except OverflowError:  # ints that no float can hold
+        except OverflowError:  # an int that no float can hold is close to itself only
             return False
 
 

@@ -96,9 +96,9 @@ def _changes(node: ast.AST, line: int = 1) -> Iterator[_Change]:
             yield from _in_list(node, field, value, line)
 
 
-def _in_list(owner: ast.AST, field: str, values: list[ast.AST], line: int) -> Iterator[_Change]:
+def _in_list(owner: ast.AST, field: str, values: list[object], line: int) -> Iterator[_Change]:
     for i, value in enumerate(values):
-        if _is_docstring(value):
+        if not isinstance(value, ast.AST) or _is_docstring(value):
             continue
         for other, what in _instead(value):
             yield _Change(owner, field, [*values[:i], other, *values[i + 1 :]], getattr(value, "lineno", line), what)

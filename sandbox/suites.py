@@ -1,6 +1,6 @@
 """Tests that a model wrote, judged by what they do to programs that are known to be right or wrong.
 
-    SuiteRun("solve")                       claim: Tested(source, tests)   does the suite accept this program?
+    SuiteRun("solve")                       claim: Trial(source, tests)   does the suite accept this program?
     SuiteWorth("solve", right, wrong)       claim: tests                   is the suite any good?
 
 A *suite* is source with functions ``def test_...()`` at its left margin; a test passes if it returns. It calls the
@@ -32,7 +32,7 @@ _BROKEN = {Status.VIOLATION, Status.SIGNAL, Status.NO_RESULT, Status.INVALID_RES
 """Endings of a test that no program's answers bring about."""
 
 
-class Tested(NamedTuple):
+class Trial(NamedTuple):
     """A program and a suite."""
 
     source: str
@@ -99,20 +99,21 @@ class SuiteRun(_Suite):
     """
 
     def texts(self, claim: object) -> tuple[str, ...]:
-        if not isinstance(claim, Tested):
-            raise TypeError(f"the claim is {claim!r:.80} ({type(claim).__name__}); Tested(source, tests) was expected")
+        if not isinstance(claim, Trial):
+            raise TypeError(f"the claim is {claim!r:.80} ({type(claim).__name__}); Trial(source, tests) was expected")
         return program(claim.source), program(claim.tests)
 
     def orders(self, *texts: str) -> list[Order] | Verdict:
         source, tests = texts
-        return self.unusable(tests) or self.orders_for(source, tests)
+        unusable = self.unusable(tests)
+        return self.orders_for(source, tests) if unusable is None else unusable
 
     def verdict(self, reports: Sequence[Report]) -> Verdict:
         marks = tuple(map(mark, reports))
         if Status.SANDBOX_ERROR in marks:
             return Verdict(Outcome.NO_VERDICT, status=str(Status.SANDBOX_ERROR), parts=marks)
         broken = self.broken(reports)
-        if broken:
+        if broken is not None:
             return broken
         if accepts(marks):
             return Verdict(Outcome.PASS, 1.0, "ok", parts=marks)
@@ -147,7 +148,10 @@ class SuiteWorth(_Suite):
     def orders(self, *texts: str) -> list[Order] | Verdict:
         (tests,) = texts
         programs = [*self.right, *self.right, *self.wrong]
-        return self.unusable(tests) or [order for source in programs for order in self.orders_for(source, tests)]
+        unusable = self.unusable(tests)
+        if unusable is not None:
+            return unusable
+        return [order for source in programs for order in self.orders_for(source, tests)]
 
     def verdict(self, reports: Sequence[Report]) -> Verdict:
         each = len(reports) // (2 * len(self.right) + len(self.wrong))
@@ -160,7 +164,7 @@ class SuiteWorth(_Suite):
             runs[2 * len(self.right) :],
         )
         broken = self.broken(reports)
-        if broken:
+        if broken is not None:
             return broken
         if once != again:
             return self.invalid("flaky: the same tests of the same program ended in another way the second time")

@@ -161,11 +161,11 @@ class FunctionTask(_CaseTask):
     compare: Comparator = field(default_factory=Exact)
 
     def __post_init__(self) -> None:
-        for args, expected in self.cases:
+        for number, case in enumerate(self.cases):
             try:
-                encode((args, expected))
+                encode(tuple(case))
             except BadValue as error:
-                raise UsageError(f"{(args, expected)!r:.80} cannot be a case of {self.entry}: {error}") from None
+                raise UsageError(f"case {number} of {self.entry} has a value that cannot be sent: {error}") from None
         check_expected(self.compare, [expected for _, expected in self.cases])
 
     def called(self) -> str | None:

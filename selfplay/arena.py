@@ -26,7 +26,7 @@ from selfplay.driver import NOTHING, Driver, Limits, OnMove, Recorded, request_o
 from selfplay.errors import RunError, UnknownName, UsageError
 from selfplay.game import Game
 from selfplay.match import merged
-from selfplay.queues import PLAYER_FAILED, CheckQueue, Pending, PendingAsk, PolicyQueue, Queue
+from selfplay.queues import PLAYER_FAILED, CheckQueue, Pending, PendingAsk, PendingCheck, PolicyQueue, Queue
 from selfplay.steps import Ask
 from selfplay.types import CheckerPool, Json, MatchRecord, Pairing, Path, Player, Policy, Sampling
 
@@ -203,8 +203,8 @@ class Arena:
                 return
             request = request_of(ask, driver.pairing, sampling)
             self._policy_queue(player.policy).waiting.append(PendingAsk(driver, ask, now, request))
-        for check in driver.take_checks():
-            self._check_queue(check.checker.pool).waiting.append(Pending(driver, check, now))
+        for check, checker in driver.take_checks():
+            self._check_queue(checker.pool).waiting.append(PendingCheck(driver, check, now, checker))
 
     def _policy_queue(self, policy: Policy) -> PolicyQueue:
         if id(policy) not in self._policies:

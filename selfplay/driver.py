@@ -170,7 +170,7 @@ class Driver:
         self._tools = {**game.tools, **tools} if tools else game.tools
         self._on_move = on_move
         self._defer_checks = defer_checks
-        self._checks: list[Check] = []
+        self._checks: list[tuple[Check, PooledChecker]] = []
         self._match = Match(self._game, pairing)
         self._ready: deque[tuple[Branch, Any]] = deque()
         self._waiting: dict[Path, Branch] = {}
@@ -204,8 +204,8 @@ class Driver:
         branch = self._waiting.pop(ask.path)
         self._ready.append((branch, self._moves(branch, ask, completions)))
 
-    def take_checks(self) -> list[Check]:
-        """Claims for pools of checkers that are new since the last call."""
+    def take_checks(self) -> list[tuple[Check, PooledChecker]]:
+        """Claims for pools of checkers that are new since the last call, each with its checker."""
         checks, self._checks = self._checks, []
         return [] if self.record is not None else checks
 
@@ -291,7 +291,7 @@ class Driver:
         if verdict is None and isinstance(check.checker, PooledChecker):
             if self._defer_checks:
                 self._waiting[check.path] = branch
-                self._checks.append(check)
+                self._checks.append((check, check.checker))
                 return
             verdict = pooled_verdict(check.checker, check.claim)
         elif verdict is None:

@@ -25,6 +25,7 @@ from selfplay.types import (
     Interruptible,
     Path,
     Policy,
+    PooledChecker,
     Request,
     Unanswered,
     Verdict,
@@ -53,6 +54,11 @@ class Pending(Generic[S]):
 @dataclass(slots=True)
 class PendingAsk(Pending[Ask]):
     request: Request
+
+
+@dataclass(slots=True)
+class PendingCheck(Pending[Check]):
+    checker: PooledChecker
 
 
 P = TypeVar("P", bound=Pending[Any])
@@ -140,24 +146,24 @@ class PolicyQueue(Queue[PendingAsk]):
                 pending.driver.answer(pending.step, reply)
 
 
-class CheckQueue(Queue[Pending[Check]]):
+class CheckQueue(Queue[PendingCheck]):
     """Claims that wait for a pool of checkers."""
 
     def __init__(self, pool: CheckerPool) -> None:
         super().__init__(pool)
         self.pool = pool
 
-    def serve(self, batch: Sequence[Pending[Check]]) -> list[Verdict]:
+    def serve(self, batch: Sequence[PendingCheck]) -> list[Verdict]:
         try:
-            verdicts = self.pool.judge([(pending.step.checker, pending.step.claim) for pending in batch])
+            verdicts = self.pool.judge([(pending.checker, pending.step.claim) for pending in batch])
             if len(verdicts) != len(batch):
                 raise ValueError(f"the pool gave {len(verdicts)} verdicts on {len(batch)} claims")
             return verdicts
         except (RunError, UsageError):
             raise
         except Exception:  # whose claim it was is not known: each for itself
-            return [pooled_verdict(pending.step.checker, pending.step.claim) for pending in batch]
+            return [pooled_verdict(pending.checker, pending.step.claim) for pending in batch]
 
-    def deliver(self, batch: Sequence[Pending[Check]], done: Future[list[Verdict]]) -> None:
+    def deliver(self, batch: Sequence[PendingCheck], done: Future[list[Verdict]]) -> None:
         for pending, verdict in zip(batch, done.result(), strict=True):
             pending.driver.judged(pending.step, verdict)
