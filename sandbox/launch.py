@@ -22,13 +22,13 @@ def python() -> str:
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
-def launch(layers: Mapping[str, bool], *, numpy: bool, prefix: Sequence[str] = ()) -> Launch:
-    """How to start a worker with these layers (see `selfplay.sandbox.levels`), as a program that `prefix` starts."""
+def launch(layers: Mapping[str, bool], *, numpy: bool) -> Launch:
+    """How to start a worker with these layers (see `selfplay.sandbox.levels`)."""
     packages = [site_of_numpy()] if numpy else []
     own = [str(folder / name) for folder in packages for name in PACKAGES_OF_SCI]
     readable = _outermost([*_LIBRARIES, *standard_library()]) + own
     return Launch(
-        python=[*prefix, python()],
+        python=[python()],
         settings={
             **layers,
             "readable": readable,

@@ -20,7 +20,7 @@ from selfplay.errors import RunError
 from selfplay.sandbox.launch import launch
 from selfplay.sandbox.levels import LAYERS, prove
 from selfplay.sandbox.types import Answer, ExecResult, Job, Level
-from selfplay.sandbox.worker import CannotStart, Worker, WorkerDied
+from selfplay.sandbox.worker import CannotStart, Launch, Worker, WorkerDied
 from selfplay.sandbox.workers import Lane, Pool
 
 RECYCLE_AFTER = 5000
@@ -80,14 +80,17 @@ class LocalSandbox:
     def _first_worker(self) -> Worker:
         """With namespaces if they can be had."""
         try:
-            return Worker(launch(self.layers, numpy=False))
+            return Worker(self._launch(numpy=False))
         except CannotStart as error:
             self.layers["namespaces"] = False
             self.missing["namespaces"] = str(error)
-            return Worker(launch(self.layers, numpy=False))
+            return Worker(self._launch(numpy=False))
+
+    def _launch(self, *, numpy: bool) -> Launch:
+        return launch(self.layers, numpy=numpy)
 
     def _start_worker(self, lane: Lane) -> Worker:
-        worker = Worker(launch(self.layers, numpy=lane.numpy))
+        worker = Worker(self._launch(numpy=lane.numpy))
         try:
             if (level := prove(worker)) < self.level:
                 raise WorkerDied(f"a new worker reaches level {level.name} only, not {self.level.name}")

@@ -63,7 +63,7 @@ class Launch:
     python: Sequence[str]
     """The command line up to Python itself."""
     settings: Mapping[str, Any]
-    """See `selfplay.sandbox.inside.server.Settings`, without ``scratch``."""
+    """See `selfplay.sandbox.inside.server.Settings`; without ``scratch`` the worker gets a folder if it needs one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ class Worker:
     """
 
     def __init__(self, launch: Launch) -> None:
-        self.scratch = "" if launch.settings["namespaces"] else _scratch()
+        own_scratch = launch.settings["namespaces"] or "scratch" in launch.settings
+        self.scratch = None if own_scratch else _scratch()
         self.process = subprocess.Popen(
             [*launch.python, *PYTHON_FLAGS, "-c", _source("boot")],
             stdin=subprocess.PIPE,
@@ -107,9 +108,8 @@ class Worker:
         self._readable = select.poll()
         self._readable.register(self._from, select.POLLIN)
         try:
-            shipped = json.dumps(
-                {"sources": _sources(), "settings": {**launch.settings, "scratch": self.scratch}}
-            ).encode()
+            settings = {"scratch": self.scratch, **launch.settings}
+            shipped = json.dumps({"sources": _sources(), "settings": settings}).encode()
             self._write(wire.LENGTH.pack(len(shipped)), shipped)
             self.claims, _ = self._read_frame(_START_S)
             if self.claims["trouble"]:
@@ -163,7 +163,8 @@ class Worker:
             self.process.kill()
             self.process.wait()
         self.process.stdout.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        if self.scratch:
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _write(self, *parts: bytes) -> None:
         try:

@@ -101,6 +101,8 @@ def _lock_in(head: wire.Head, cage: Cage) -> None:
         namespaces.fresh_ipc_and_files(*head["scratch"])
     else:
         os.setsid()
+        if kernel.LINUX:
+            kernel.die_with_parent()
     os.chdir(cage.folder)
     _limit(head, count_threads=cage.namespaces)
     if kernel.LINUX:

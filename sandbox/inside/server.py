@@ -51,8 +51,7 @@ def serve(settings: Settings) -> NoReturn:
         try:
             head, size = wire.read_head(0)
         except EOFError:
-            if not server.namespaces:
-                _remove(server.scratch)
+            server.close()
             sys.exit(0)
         if head["kind"] == "run":
             _carry_out(server, head, size)
@@ -80,7 +79,7 @@ class Server:
         if self.namespaces:
             namespaces.enter(settings["readable"], settings["devices"], settings["hidden"])
             self.own = os.pidfd_open(os.getpid())
-        self.scratch: str = settings["scratch"]
+        self.scratch: str | None = settings["scratch"]
         _preload(settings["packages"], settings["preload"])
         if kernel.LINUX:
             kernel.forbid_new_privileges()
@@ -88,7 +87,7 @@ class Server:
         self.rules: dict[bool, int] = {}
         """Landlock rulesets, by whether the scratch folder may be written."""
         if settings["landlock"] and landlock.abi():
-            folder = namespaces.SCRATCH_PARENT if self.namespaces else self.scratch
+            folder = self.scratch or namespaces.SCRATCH_PARENT
             readable, devices = settings["readable"], settings["devices"]
             self.rules[False] = _out_of_the_way(landlock.ruleset(readable, devices))
             self.rules[True] = _out_of_the_way(landlock.ruleset(readable, [*devices, folder]))
@@ -131,11 +130,19 @@ class Server:
         if not self.namespaces and head["scratch"][0]:
             _remove(cage.folder)
 
+    def close(self) -> None:
+        """Leave nothing behind, even if the parent cannot clean up any more."""
+        if self.scratch and not self.namespaces:
+            try:
+                os.rmdir(self.scratch)
+            except OSError:
+                return  # not ours to remove
+
     def _cage(self, head: wire.Head) -> child.Cage:
         writable = head["scratch"][0] > 0
         if self.namespaces:
             folder = namespaces.SCRATCH
-        elif writable:
+        elif writable and self.scratch:
             folder = os.path.join(self.scratch, "work")
             os.mkdir(folder, 0o700)
         else:

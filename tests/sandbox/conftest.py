@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from selfplay.sandbox.local import LocalSandbox
+from selfplay.sandbox.subprocess import SubprocessSandbox
 from selfplay.sandbox.types import ExecResult, Job
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -17,11 +18,18 @@ sys.path.insert(0, os.path.dirname(__file__))
 BACKENDS = {
     "local": lambda: LocalSandbox(workers=2),
     "local-L2": lambda: LocalSandbox(workers=2, without=["namespaces"]),
+    "subprocess": lambda: SubprocessSandbox(workers=2),
+    "subprocess-bare": lambda: SubprocessSandbox(workers=2, bubblewrap=False),
 }
+SLOW = {"subprocess", "subprocess-bare"}
+"""Start a Python for every execution; `test_subprocess` tries a few programs on them."""
 Run = Callable[..., list[ExecResult]]
 
 
-@pytest.fixture(scope="session", params=sorted(BACKENDS))
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in BACKENDS],
+)
 def sandbox(request: pytest.FixtureRequest) -> Iterator[LocalSandbox]:
     """Every backend, as it is used."""
     sandbox = BACKENDS[request.param]()

@@ -1,0 +1,201 @@
+"""Nobody is paid for a forged pass: every known trick, as a function, as a script, under tests, and as tests.
+
+On the real sandbox. The honest control of each mode makes sure that it is the forgery that fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from sandbox_forgeries import FORGERIES, HONEST, HONEST_SCRIPT, HONEST_TESTS, SUITES, Forgery, Suite
+
+from selfplay.sandbox.comparators import Numeric
+from selfplay.sandbox.local import LocalSandbox
+from selfplay.sandbox.mutants import mutants
+from selfplay.sandbox.pool import CodePool
+from selfplay.sandbox.suites import SuiteRun, SuiteWorth, Trial
+from selfplay.sandbox.tasks import FunctionTask, ScriptTask
+from selfplay.sandbox.types import MIB, Limits
+from selfplay.types import Outcome, Verdict
+
+LIMITS = Limits(cpu_s=0.3, memory=256 * MIB)
+FUNCTION = FunctionTask("solve", [((3,), 9), ((5,), 25)], limits=LIMITS)
+SCRIPT = ScriptTask([("3\n", "9\n"), ("5\n", "25\n")], limits=LIMITS)
+RUN = SuiteRun("solve", limits=LIMITS, call_limits=LIMITS)
+WORTH = SuiteWorth("solve", [HONEST], [mutant.source for mutant in mutants(HONEST)], limits=LIMITS, call_limits=LIMITS)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[CodePool]:
+    pool = CodePool(lambda: LocalSandbox(workers=2))
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="module")
+def functions(pool: CodePool) -> dict[str, Verdict]:
+    verdicts = pool.judge([(FUNCTION, HONEST), *((FUNCTION, forgery.function()) for forgery in FORGERIES)])
+    return dict(zip(["honest", *(forgery.name for forgery in FORGERIES)], verdicts, strict=True))
+
+
+@pytest.fixture(scope="module")
+def scripts(pool: CodePool) -> dict[str, Verdict]:
+    verdicts = pool.judge([(SCRIPT, HONEST_SCRIPT), *((SCRIPT, forgery.script()) for forgery in FORGERIES)])
+    return dict(zip(["honest", *(forgery.name for forgery in FORGERIES)], verdicts, strict=True))
+
+
+@pytest.fixture(scope="module")
+def tested(pool: CodePool) -> dict[str, Verdict]:
+    claims = [Trial(source, HONEST_TESTS) for source in (HONEST, *(forgery.function() for forgery in FORGERIES))]
+    verdicts = pool.judge([(RUN, claim) for claim in claims])
+    return dict(zip(["honest", *(forgery.name for forgery in FORGERIES)], verdicts, strict=True))
+
+
+@pytest.fixture(scope="module")
+def suites(pool: CodePool) -> dict[str, Verdict]:
+    verdicts = pool.judge([(WORTH, HONEST_TESTS), *((WORTH, suite.tests) for suite in SUITES)])
+    return dict(zip(["honest", *(suite.name for suite in SUITES)], verdicts, strict=True))
+
+
+def test_the_tricks_are_really_played(functions: dict[str, Verdict]) -> None:
+    """A forgery that fails for a typing error of ours would prove nothing."""
+    played = {
+        "every answer": "invalid_result",
+        "an early end": "invalid_result",
+        "half a record": "invalid_result",
+        "a long record": "invalid_result",
+        "encoder replaced": "wrong",
+        "json and type replaced": "wrong",
+        "rewrites small ints": "wrong",
+        "float for int": "wrong",
+        "equal to everything": "invalid_result",
+        "exit when asked": "no_result",
+        "checks replaced": "no_result",
+        "frames": "wrong",
+        "reads the tests": "wrong",
+        "garbage": "wrong",
+    }
+    assert {name: functions[name].parts[-1] for name in played} == played
+
+
+def test_the_honest_pass(
+    functions: dict[str, Verdict], scripts: dict[str, Verdict], tested: dict[str, Verdict], suites: dict[str, Verdict]
+) -> None:
+    for verdict in (functions["honest"], scripts["honest"], tested["honest"], suites["honest"]):
+        assert (verdict.outcome, verdict.score) == (Outcome.PASS, 1.0), verdict
+
+
+@pytest.mark.parametrize("forgery", FORGERIES, ids=lambda forgery: forgery.name)
+class TestForgery:
+    def test_as_a_function(self, forgery: Forgery, functions: dict[str, Verdict]) -> None:
+        assert functions[forgery.name].outcome is Outcome.FAIL, functions[forgery.name]
+
+    def test_as_a_script(self, forgery: Forgery, scripts: dict[str, Verdict]) -> None:
+        assert scripts[forgery.name].outcome is Outcome.FAIL, scripts[forgery.name]
+
+    def test_under_tests(self, forgery: Forgery, tested: dict[str, Verdict]) -> None:
+        by_the_tests_own_policy = Outcome.PASS if forgery.name == "float for int" else Outcome.FAIL
+        assert tested[forgery.name].outcome is by_the_tests_own_policy, tested[forgery.name]
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+def test_suites_that_deserve_nothing(suite: Suite, suites: dict[str, Verdict]) -> None:
+    verdict = suites[suite.name]
+    assert verdict.outcome in (Outcome.INVALID_CLAIM, Outcome.FAIL) and not verdict.score, verdict
+    assert re.search(suite.why, f"{verdict.detail} {verdict.status}"), verdict
+
+
+def test_cases_know_nothing_of_each_other_and_cannot_change_what_is_expected(pool: CodePool) -> None:
+    counting = "calls = 0\ndef solve(x):\n    global calls\n    calls += 1\n    return calls\n"
+    once = FunctionTask("solve", [((n,), 1) for n in range(5)], limits=LIMITS)
+    clearing = "def solve(xs):\n    xs.clear()\n    return xs\n"
+    same = [1, 2]
+    kept = FunctionTask("solve", [((same,), same)], limits=LIMITS)
+    assert [bool(verdict) for verdict in pool.judge([(once, counting), (kept, clearing)])] == [True, False]
+    assert same == [1, 2]
+
+
+SEARCH = """
+import gc, sys
+def strings(thing, seen, depth=0):
+    if id(thing) in seen or depth > 6:
+        return
+    seen.add(id(thing))
+    if isinstance(thing, (str, bytes, bytearray)):
+        yield thing if isinstance(thing, str) else bytes(thing).decode("latin-1")
+    elif isinstance(thing, dict):
+        for pair in list(thing.items()):
+            for part in pair:
+                yield from strings(part, seen, depth + 1)
+    elif isinstance(thing, (list, tuple, set, frozenset)):
+        for part in list(thing):
+            yield from strings(part, seen, depth + 1)
+
+def solve(mine):
+    wanted, found, seen = "can" + "ary", set(), set()
+    frame = sys._getframe()
+    while frame:
+        for text in strings(dict(frame.f_locals), seen):
+            found.update(word for word in text.replace('"', " ").split() if word.startswith(wanted) and word != wanted)
+        frame = frame.f_back
+    for thing in gc.get_objects():
+        for text in strings(thing, seen):
+            found.update(word for word in text.replace('"', " ").split() if word.startswith(wanted) and word != wanted)
+    return sorted(found - {mine})
+"""
+
+
+def test_neither_other_cases_nor_expected_values_are_in_memory(pool: CodePool) -> None:
+    probe = FunctionTask("solve", [((f"canary{n}",), []) for n in range(3)], limits=Limits(cpu_s=5.0))
+    decoy = FunctionTask("solve", [(("x",), "canary-expected")], limits=LIMITS)
+    verdicts = pool.judge([(probe, SEARCH), (decoy, "def solve(x): return x"), (probe, SEARCH + "\n")])
+    assert [verdict.parts for verdict in verdicts] == [("ok",) * 3, ("wrong",), ("ok",) * 3]
+    seeing = SEARCH.replace("found - {mine}", "found")
+    (control,) = pool.judge([(probe, seeing)])
+    assert control.parts == ("wrong",) * 3, "the search finds what is there"
+
+
+PATCHING = "import builtins, unittest\nbuiltins.any = lambda x: 7\nunittest.TestCase.fail = print\n"
+UNPATCHED = """
+import unittest
+def test_a():
+    assert solve(3) == 9
+    assert any([]) is False
+    assert unittest.TestCase.fail is not print
+"""
+WRITING = """
+def solve(x):
+    for name in ("conftest.py", "sitecustomize.py", "pytest.ini", "a.pth"):
+        try:
+            open(name, "w").write("import os; os._exit(0)")
+        except OSError:
+            pass
+    return x * x
+"""
+
+
+def test_what_a_program_patches_or_writes_does_not_reach_its_tests(pool: CodePool) -> None:
+    claims = [Trial(PATCHING + HONEST, UNPATCHED), Trial(HONEST, PATCHING + UNPATCHED), Trial(WRITING, HONEST_TESTS)]
+    first, control, written = pool.judge([(RUN, claim) for claim in claims])
+    assert (first.outcome, control.outcome, written.outcome) == (Outcome.PASS, Outcome.FAIL, Outcome.PASS)
+
+
+def test_a_program_that_sleeps_fails_and_costs_the_others_nothing(pool: CodePool) -> None:
+    sleepy = "import time\ndef solve(x):\n    time.sleep(99)\n    return x * x\n"
+    short = replace(FUNCTION, limits=Limits(cpu_s=0.1, memory=256 * MIB))
+    slept, honest = pool.judge([(short, sleepy), (replace(FUNCTION, seed=3), HONEST)])
+    assert (slept.outcome, slept.parts, honest.outcome) == (Outcome.FAIL, ("timeout", "timeout"), Outcome.PASS)
+
+
+def test_policies_decide_what_odd_numbers_are_worth(pool: CodePool) -> None:
+    give = {"nan": "float('nan')", "inf": "float('inf')", "-0.0": "-0.0", "2.0": "2.0", "True": "True", "2": "2"}
+    sources = {name: f"def solve():\n    return {text}\n" for name, text in give.items()}
+    expected = {"inf": float("inf"), "0.0": 0.0, "2": 2, "1": 1}
+    tasks = {name: FunctionTask("solve", [((), value)], limits=LIMITS) for name, value in expected.items()}
+    loose = FunctionTask("solve", [((), 2)], Numeric(), limits=LIMITS)
+    pairs = [("inf", "inf"), ("nan", "inf"), ("-0.0", "0.0"), ("2.0", "2"), ("True", "1"), ("2", "2")]
+    found = pool.judge([(tasks[task], sources[name]) for name, task in pairs] + [(loose, sources["2.0"])])
+    assert [bool(verdict) for verdict in found] == [True, False, True, False, False, True, True]
