@@ -9,6 +9,7 @@
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 WORKERS ?= 2
+MUTANTS ?= 20000
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -18,7 +19,7 @@ TORCH_INDEX ?= $(shell [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/d
 	&& echo https://download.pytorch.org/whl/cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format bench bench-countdown bench-resume clean
+.PHONY: help demo test lint types format bench bench-countdown bench-resume soundness clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +57,9 @@ bench-resume: $(VENV)/test.stamp ## twenty kill -9 at random points, bit-identic
 
 bench-%: $(VENV)/test.stamp
 	@$(PY) benchmarks/$*.py --write docs/results.md
+
+soundness: $(VENV)/test.stamp ## the contracts checker against 20,000 mutants and 2,000 random programs (MUTANTS=...)
+	@$(PY) tests/sandbox/checkers/soundness.py --mutants $(MUTANTS) --workers $(WORKERS)
 
 clean: ## remove .venv and everything else that make built; runs/ stays
 	@rm -rf $(VENV) .types .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -107,12 +107,12 @@ class Claim:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Json]:
-        return cast("dict[str, Json]", asdict(self))
+        return asdict(self)
 
     @staticmethod
     def from_json(data: dict[str, Json]) -> Claim:
         content = cast("dict[str, dict[str, Json]]", data)
-        limits = Limits(**content["limits"])  # type: ignore[arg-type]
+        limits = Limits(**content["limits"])
         return Claim(str(data["checker"]), str(data["kind"]), content["payload"], limits)
 
 
@@ -176,13 +176,13 @@ class ProofVerdict:
         return replace(self, **changes)  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Json]:
-        return {**cast("dict[str, Json]", asdict(self)), "outcome": self.outcome.value, "notes": list(self.notes)}
+        return {**asdict(self), "outcome": self.outcome.value, "notes": list(self.notes)}
 
     @staticmethod
     def from_json(data: dict[str, Json]) -> ProofVerdict:
         fields = {key: value for key, value in data.items() if key != "outcome"}
-        fields |= {"notes": tuple(cast("list[str]", data["notes"]))}  # type: ignore[dict-item]
-        found = ProofVerdict(**fields)  # type: ignore[arg-type]
+        fields |= {"notes": tuple(cast("list[str]", data["notes"]))}
+        found = ProofVerdict(**fields)
         blame, level = data["blame"], data["level"]
         return found.but(
             status=ProofStatus(str(data["status"])),

@@ -20,6 +20,7 @@ COMMANDS = {
     "show": "Show what a run has reached, or one of its matches.",
     "replay": "Play a recorded match again and compare.",
     "eval": "Give a player the held-out exam of a game.",
+    "verify": "Prove that a Python function meets its contract.",
     "export": "Write the moves of a run as a table.",
     "snapshot": "Take weights out of a run.",
     "tiny": "Make a tiny model for any game with demonstrations.",

@@ -17,6 +17,7 @@ from selfplay.sandbox.checkers.contracts.tree import (
     Domain,
     Expr,
     Fold,
+    Let,
     Logic,
     Lookup,
     Old,
@@ -106,11 +107,12 @@ class CallReader:
             case DictOf(key, value), "get", [wanted, default]:
                 return Lookup(line, value, base, self.expr(wanted, key), self.expr(default, value))
             case ListOf(item), "count", [wanted]:
-                value = self.expr(wanted, item)
+                counted = self.expr(wanted, item)
                 with self.scope.binding():
-                    name = self.scope.bind("item", item, line)
-                test = Compare(line, BOOL, "==", Var(line, item, name), value)
-                return Fold(line, INT, "sum", Domain((name,), items=base), test, Const(line, INT, 1))
+                    name, sought = (self.scope.bind(hint, item, line) for hint in ("item", "sought"))
+                test = Compare(line, BOOL, "==", Var(line, item, name), Var(line, item, sought))
+                count = Fold(line, INT, "sum", Domain((name,), items=base), test, Const(line, INT, 1))
+                return Let(line, INT, sought, counted, count)
         raise malformed(line, f"`{shown(node)}`: .{method}() of {base.sort} is not known here")
 
     def _quantifier(self, kind: Literal["all", "any"], arg: ast.expr, line: int) -> Expr:

@@ -9,8 +9,13 @@ Kinds of claim and their payload:
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
 
 from selfplay.sandbox.checkers.contracts.faults import Fault
 from selfplay.sandbox.checkers.contracts.problem import BadProblem, Problem
@@ -37,7 +42,8 @@ class Contracts:
             )
         started = time.process_time()
         try:
-            found = self._decide(claim)
+            with _deep_stack():
+                found = self._decide(claim)
         except Fault as fault:
             found = ProofVerdict(fault.status, fault.reason, fault.blame, "parse", fault.line or None)
         except BadProblem as error:
@@ -47,13 +53,11 @@ class Contracts:
         except Exception as error:  # a fault of ours is no verdict about the claim
             reason = f"{type(error).__name__}: {error}"
             found = ProofVerdict(ProofStatus.CRASH, reason[:300], Blame.CHECKER, "worker")
-        import z3
-
         return found.but(
             cpu_ms=(time.process_time() - started) * 1000,
             checker=self.name,
             version=self.version,
-            backend=f"z3 {z3.get_version_string()}",
+            backend=_backend(),
             claim=claim.key(self.version),
         )
 
@@ -75,6 +79,22 @@ class Contracts:
             case "specification":
                 return lint(read_problem(Problem.from_json(payload.get("problem")), limits), limits)
         raise Fault(ProofStatus.MALFORMED, 0, f"unknown kind of claim {claim.kind!r}; known: {', '.join(KINDS)}")
+
+
+@functools.cache
+def _backend() -> str:
+    return f"z3-solver {metadata.version('z3-solver')}"
+
+
+@contextmanager
+def _deep_stack() -> Iterator[None]:
+    """Room for recursion that our own limits end, so that a verdict does not depend on how deep the caller was."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 20_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _text(claim: Claim, field: str) -> str:

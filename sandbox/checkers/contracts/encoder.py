@@ -55,7 +55,7 @@ class Encoder(Terms):
         from selfplay.sandbox.checkers.contracts.paths import Walker
 
         for function in self.program.specs.values():
-            self._verify_spec(function)
+            self.verify_spec(function)
         for function in self.program.functions.values():
             Walker(self, function).verify()
         return self.book.found
@@ -85,7 +85,7 @@ class Encoder(Terms):
         env: dict[str, Symbol] = dict(zip((name for name, _ in function.params), args, strict=True))
         env |= old_names(list(env.items()))
         for clause in function.requires:
-            self.check(self._silent(clause.expr, env), f"requires of {function.name}", node.line, clause.text)
+            self.check(self.silent(clause.expr, env), f"requires of {function.name}", node.line, clause.text)
         self._check_measure(function, env, node.line)
         if function.returns == NONE:
             result: Symbol = Scalar(0)
@@ -95,24 +95,24 @@ class Encoder(Terms):
                 self.fact(fact)
         env["result"] = result
         for clause in function.ensures:
-            self.fact(self._silent(clause.expr, env))
+            self.fact(self.silent(clause.expr, env))
         return result
 
-    def _silent(self, expr: Expr, env: Variables) -> Term:
+    def silent(self, expr: Expr, env: Variables) -> Term:
         with self.quietly():
             return self.truth(expr, env)
 
     def _check_measure(self, function: Function, env: Mapping[str, Symbol], line: int) -> None:
         if self._entered is not function:
             return
-        before = [self._silent(part, self._entry_env) for part in function.measure]
-        after = [self._silent(part, env) for part in function.measure]
+        before = [self.silent(part, self._entry_env) for part in function.measure]
+        after = [self.silent(part, env) for part in function.measure]
         self.check(descends(before, after), "decreases", line, f"the call of {function.name}")
 
     def _spec_call(self, function: Function, node: Call, args: list[Symbol]) -> Symbol:
         env: dict[str, Symbol] = dict(zip((name for name, _ in function.params), args, strict=True))
         for clause in function.requires:
-            self.check(self._silent(clause.expr, env), f"precondition of {function.name}", node.line, clause.text)
+            self.check(self.silent(clause.expr, env), f"precondition of {function.name}", node.line, clause.text)
         self._check_measure(function, env, node.line)
         if not function.recursive:
             assert function.value is not None
@@ -125,7 +125,7 @@ class Encoder(Terms):
         """A recursive spec function as a z3 function: its value where it is defined, some constant elsewhere.
 
         The guard makes the definition total and consistent whatever the arguments; that recursion is well-founded
-        where the guard holds is owed by `_verify_spec`.
+        where the guard holds is owed by `verify_spec`.
         """
         if function.name in self._declared:
             return self._declared[function.name]
@@ -150,7 +150,7 @@ class Encoder(Terms):
         z3.RecAddDefinition(declared, params, z3.If(boolean(conj([*guard, *conditions])), value, elsewhere))
         return declared
 
-    def _verify_spec(self, function: Function) -> None:
+    def verify_spec(self, function: Function) -> None:
         """Owe that a spec function is defined and ends wherever its precondition holds."""
         state, params = self.start(function)
         owner = PROPOSED if function.from_problem else function.name
@@ -181,7 +181,7 @@ class Encoder(Terms):
         """What holds of the parameters at entry."""
         env = {name: value for (name, _), (value, _) in zip(function.params, self.params[function.name], strict=True)}
         proper = [fact for value in env.values() for fact in self.store.proper(value)]
-        return [*proper, *(self._silent(clause.expr, env | old_names([*env.items()])) for clause in function.requires)]
+        return [*proper, *(self.silent(clause.expr, env | old_names([*env.items()])) for clause in function.requires)]
 
     def fold(self, node: Fold, env: Variables) -> Symbol:
         return self.folds.apply(node, env)

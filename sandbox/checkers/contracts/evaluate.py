@@ -25,6 +25,7 @@ from selfplay.sandbox.checkers.contracts.tree import (
     Fold,
     Item,
     Join,
+    Let,
     Logic,
     Lookup,
     Member,
@@ -82,7 +83,7 @@ class Evaluator:
     def compile(self, node: Expr) -> Code:
         """A closure that evaluates `node` in an environment."""
         build = _BUILDERS[type(node)]
-        return build(self, node)  # type: ignore[no-any-return]
+        return build(self, node)
 
     def _const(self, node: Const) -> Code:
         value = node.value
@@ -146,6 +147,15 @@ class Evaluator:
     def _call(self, node: Call) -> Code:
         args, name, line = tuple(map(self.compile, node.args)), node.name, node.line
         return lambda env: self.call(name, [arg(env) for arg in args], line)
+
+    def _let(self, node: Let) -> Code:
+        name, value, body = node.name, self.compile(node.value), self.compile(node.body)
+
+        def named(env: Env) -> Value:
+            env[name] = value(env)
+            return body(env)
+
+        return named
 
     def _builtin(self, node: Builtin) -> Code:
         args, line = tuple(map(self.compile, node.args)), node.line
@@ -298,5 +308,5 @@ _BUILDERS: dict[type[Expr], Callable[..., Code]] = {
     Builtin: Evaluator._builtin, Item: Evaluator._item, Part: Evaluator._part, Lookup: Evaluator._lookup,
     Slice: Evaluator._slice, Member: Evaluator._member, Join: Evaluator._join, Repeat: Evaluator._repeat,
     Display: Evaluator._display, Pair: Evaluator._pair, NewDict: Evaluator._dict, Quantifier: Evaluator._quantifier,
-    Fold: Evaluator._fold,
+    Fold: Evaluator._fold, Let: Evaluator._let,
 }  # fmt: skip

@@ -30,6 +30,7 @@ from selfplay.sandbox.checkers.contracts.tree import (
     Expr,
     Item,
     Join,
+    Let,
     Logic,
     Member,
     NewDict,
@@ -61,6 +62,8 @@ class Reader(CallReader):
             Fault: it is outside the language or has another type.
         """
         found = self._read(node)
+        while isinstance(found.sort, Hole) and found.sort.filled:
+            found.sort = found.sort.filled
         if want is not None and not same(found.sort, want):
             raise malformed(node.lineno, f"`{shown(node)}` is of type {found.sort}, not {want}")
         return found
@@ -202,10 +205,15 @@ class Reader(CallReader):
             case ast.Call(func=ast.Name(id="range")):
                 with self.scope.binding():
                     domain = self.domain(base_node, ast.Name(id="_", lineno=line))
+                    names = [self.scope.bind(hint, INT, line) for hint in ("_low", "_item", "_high")]
                 if domain.step == 1 and same(item.sort, INT):
-                    start, stop = cast("Expr", domain.start), cast("Expr", domain.stop)
-                    ends = (Compare(line, BOOL, "<=", start, item), Compare(line, BOOL, "<", item, stop))
-                    return Logic(line, BOOL, "and", ends)
+                    low, it, high = (Var(line, INT, name) for name in names)
+                    ends = (Compare(line, BOOL, "<=", low, it), Compare(line, BOOL, "<", it, high))
+                    inside: Expr = Logic(line, BOOL, "and", ends)
+                    values = (cast("Expr", domain.start), item, cast("Expr", domain.stop))
+                    for name, value in zip(names, values, strict=True):
+                        inside = Let(line, BOOL, name, value, inside)
+                    return inside
             case ast.Tuple(elts=elements):
                 return Member(line, BOOL, item, self._display(line, elements, item.sort))
             case _:

@@ -18,8 +18,8 @@ import z3
 from selfplay.sandbox.checkers.contracts.logic import Term, greater, ite, lesser, minus, plus, term_of
 from selfplay.sandbox.checkers.contracts.sorts import ListOf, Sort
 from selfplay.sandbox.checkers.contracts.terms import Span, Terms, Variables
-from selfplay.sandbox.checkers.contracts.tree import Expr, Fold, Var
-from selfplay.sandbox.checkers.contracts.values import Scalar, Seq, Symbol
+from selfplay.sandbox.checkers.contracts.tree import Domain, Fold, Let, Old, Var
+from selfplay.sandbox.checkers.contracts.values import PLACE, Scalar, Seq, Symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,16 @@ def _describe(node: object, bound: dict[str, str], free: dict[str, str], out: li
         for part in node:
             _describe(part, bound, free, out)
         out.append(")")
-    elif isinstance(node, Expr) and hasattr(node, "name") and type(node).__name__ in ("Var", "Old"):
+    elif isinstance(node, Var | Old):
         name = node.name if isinstance(node, Var) else f"old {node.name}"
         out.append(bound.get(name) or f"{free.setdefault(name, f'${len(free)}')}:{node.sort}")
     elif is_dataclass(node) and not isinstance(node, type):
-        if type(node).__name__ == "Domain":
-            for name in getattr(node, "names", ()):
+        if isinstance(node, Domain | Let):
+            for name in node.names if isinstance(node, Domain) else (node.name,):
                 bound[name] = f"#{len(bound)}"
         out.append(type(node).__name__)
         for field in fields(node):
-            if field.name not in ("line", "sort", "names"):
+            if field.name not in ("line", "sort", "names") and not (isinstance(node, Let) and field.name == "name"):
                 _describe(getattr(node, field.name), bound, free, out)
     else:
         out.append(repr(node))
@@ -103,7 +103,7 @@ class Folds:
 
     def _mapped(self, node: Fold, span: Span, item: Symbol) -> Symbol:
         """A comprehension without a condition: a list of known length."""
-        k = z3.Int(self.store.name("k"))
+        k = z3.Int(PLACE)
         shifted = z3.substitute(self.store.pack(item), (span.index, plus(span.low, k)))
         return Seq(z3.Lambda([k], shifted), 0, greater(minus(span.high, span.low), 0), node.sort)
 

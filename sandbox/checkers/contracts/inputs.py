@@ -30,7 +30,7 @@ class Inputs:
             yield [_simplest(sort, simple) for sort in self.sorts]
         number = 0
         while True:
-            yield self._one(min(1 + number // 12, 6))
+            yield self._one(min(1 + number // 8, 6))
             number += 1
 
     def _one(self, size: int) -> list[Value]:

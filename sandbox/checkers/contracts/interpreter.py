@@ -25,7 +25,7 @@ from selfplay.sandbox.checkers.contracts.tree import (
     While,
 )
 
-FUEL = 10_000
+FUEL = 5_000
 """Iterations and calls of one run."""
 MAX_DEPTH = 60
 """Nested calls."""

@@ -69,7 +69,7 @@ class _Agreeable:
     )
     __pow__ = __neg__ = __abs__ = __getitem__ = __call__ = __getattr__ = _self
     __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __bool__ = _yes
-    __eq__ = __ne__ = _yes  # type: ignore[assignment]
+    __eq__ = __ne__ = _yes
     __hash__ = object.__hash__
 
     def __index__(self) -> int:

@@ -16,7 +16,7 @@ from selfplay.sandbox.checkers.contracts.scope import Names, Scope
 from selfplay.sandbox.checkers.contracts.settle import settle
 from selfplay.sandbox.checkers.contracts.sorts import INT, NONE, Sort, read_sort
 from selfplay.sandbox.checkers.contracts.source import read_expression, read_module, shown
-from selfplay.sandbox.checkers.contracts.statements import BodyReader, split_contract
+from selfplay.sandbox.checkers.contracts.statements import BodyReader, returned_names, split_contract
 from selfplay.sandbox.checkers.contracts.tree import Clause, Function, Program
 from selfplay.sandbox.checkers.types import Blame, Limits, ProofStatus
 
@@ -65,6 +65,7 @@ class ProgramReader:
         with scope.specifying(returns if returns != NONE else None):
             function.ensures += reader.clauses(ensures)
         self.names.functions[node.name] = function
+        reader.hints = returned_names(rest, returns)
         function.body, _ = reader.block(rest)
         function.recursive = _calls(rest, node.name)
         if function.recursive and not function.measure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,7 +13,7 @@ from selfplay.sandbox.checkers.contracts.tree import Clause, Function, Program
 from selfplay.sandbox.checkers.types import Blame, Limits, ProofLevel, ProofStatus, ProofVerdict
 from selfplay.types import Json
 
-FUEL_FOR_ALL = 30 * FUEL
+FUEL_FOR_ALL = 20 * FUEL
 """For all tests of one claim together."""
 TRIES = 12
 """Inputs drawn for each that must satisfy the precondition."""
@@ -50,7 +50,7 @@ class Replay:
         seen = set()
         for args in self.inputs(limits):
             tests = self.tests
-            if tests.conclusive >= limits.tests or tests.tried >= TRIES * limits.tests or self.fuel <= 0:
+            if tests.valid >= limits.tests or tests.tried >= TRIES * limits.tests or self.fuel <= 0:
                 return None
             tests.tried += 1
             key = repr(args)
@@ -85,14 +85,14 @@ class Replay:
 
     def _holds(self, clause: Clause, env: dict[str, Value]) -> bool:
         try:
-            return self._spend(lambda fuel: self.interpreter.holds(clause, env, fuel))
+            return bool(self._spend(lambda fuel: self.interpreter.holds(clause, env, fuel)))
         except RunFault as fault:
             raise Undefined(clause, fault) from None
 
-    def _spend(self, action: object) -> Value:
+    def _spend(self, action: Callable[[int], Value]) -> Value:
         allowance = min(FUEL, self.fuel)
         try:
-            return action(allowance)  # type: ignore[operator]
+            return action(allowance)
         finally:
             self.fuel -= allowance - max(self.interpreter.fuel, 0)
 

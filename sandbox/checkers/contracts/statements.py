@@ -46,6 +46,8 @@ class BodyReader(Reader):
     def __init__(self, scope: Scope, returns: Sort) -> None:
         super().__init__(scope)
         self.returns = returns
+        self.hints: dict[str, Sort] = {}
+        """Types of variables that are returned; an empty list does not say what it is a list of."""
 
     def block(self, nodes: Sequence[ast.stmt]) -> tuple[list[Stmt], bool]:
         """The statements, and whether control can reach their end."""
@@ -114,6 +116,8 @@ class BodyReader(Reader):
 
     def _assign(self, target: ast.expr, value: ast.expr, line: int) -> Stmt:
         found = self.expr(value)
+        if isinstance(target, ast.Name) and target.id in self.hints and isinstance(value, ast.List):
+            same(found.sort, self.hints[target.id])
         if not isinstance(target, ast.Tuple):
             return Assign(line, (self._place(target, found.sort),), found)
         if not isinstance(found.sort, TupleOf) or len(found.sort.items) != len(target.elts):
@@ -236,6 +240,20 @@ def loop_sorts(domain: Domain) -> dict[str, Sort]:
         return {domain.names[0]: INT}
     item = domain.items.sort.item if isinstance(domain.items.sort, ListOf) else STR
     return dict(zip(domain.names, [INT, item] if domain.counted else [item], strict=True))
+
+
+def returned_names(body: Sequence[ast.stmt], returns: Sort) -> dict[str, Sort]:
+    """Variables that are returned as they are, or as parts of a tuple, with the types this gives them."""
+    found: dict[str, Sort] = {}
+    for statement in body:
+        for node in ast.walk(statement):
+            match node:
+                case ast.Return(value=ast.Name(id=name)):
+                    found[name] = returns
+                case ast.Return(value=ast.Tuple(elts=parts)) if isinstance(returns, TupleOf):
+                    pairs = zip(parts, returns.items, strict=False)
+                    found |= {part.id: sort for part, sort in pairs if isinstance(part, ast.Name)}
+    return found
 
 
 def split_contract(

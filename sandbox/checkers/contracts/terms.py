@@ -46,6 +46,7 @@ from selfplay.sandbox.checkers.contracts.tree import (
     Fold,
     Item,
     Join,
+    Let,
     Logic,
     Lookup,
     Member,
@@ -59,7 +60,7 @@ from selfplay.sandbox.checkers.contracts.tree import (
     Slice,
     Var,
 )
-from selfplay.sandbox.checkers.contracts.values import SHORT, Record, Scalar, Seq, Store, Symbol, Table
+from selfplay.sandbox.checkers.contracts.values import PLACE, SHORT, Record, Scalar, Seq, Store, Symbol, Table
 
 Variables = Mapping[str, Symbol]
 
@@ -205,6 +206,8 @@ class Terms:
                 return Scalar(self._quantifier(node, env))
             case Fold():
                 return self.fold(node, env)
+            case Let(name=name, value=inner, body=body):
+                return self.read(body, {**env, name: self.read(inner, env)})
             case Member(item=item, base=base):
                 return Scalar(self._member(self.read(item, env), self.read(base, env)))
         return self._container(node, env)
@@ -299,7 +302,7 @@ class Terms:
                         self.check(logic.same(value.length, 1), "ord() of one character", node.line)
                         return Scalar(value.array[value.start])
                     case "reversed":
-                        k = z3.Int(self.store.name("k"))
+                        k = z3.Int(PLACE)
                         return Seq(z3.Lambda([k], value.array[value.stop - 1 - k]), 0, value.length, value.sort)
                 return self.sorted(value)
             case [Table(count=count)]:
@@ -321,7 +324,7 @@ class Terms:
             self.check(conj([index >= 0, index < value.length]), "index", line)
             return plus(value.start, index)
         self.check(conj([-value.length <= index, index < value.length]), "index", line)
-        return plus(value.start, ite(index >= 0, index, index + value.length))
+        return plus(value.start, self.named("index", logic.term_of(ite(index >= 0, index, index + value.length))))
 
     def _item(self, node: Item, env: Variables) -> Symbol:
         base, index = self.read(node.base, env), self.read(node.index, env)
@@ -361,7 +364,7 @@ class Terms:
             for k in range(right.length):
                 array = z3.Store(array, logic.term_of(plus(left.stop, k)), right.array[plus(right.start, k)])
             return Seq(array, left.start, plus(left.length, right.length), left.sort)
-        k = z3.Int(self.store.name("k"))
+        k = z3.Int(PLACE)
         second = right.array[plus(minus(k, left.length), right.start)]
         array = z3.Lambda([k], z3.If(k < left.length, left.array[plus(left.start, k)], second))
         return Seq(array, 0, plus(left.length, right.length), left.sort)

@@ -86,10 +86,19 @@ class Call(Expr):
 
 
 @dataclass(slots=True)
-class Builtin(Expr):
-    """``abs``, ``min``, ``max`` of ints, ``len``, ``ord``, and ``sorted`` of a list."""
+class Let(Expr):
+    """`body` with a variable for `value`, which is evaluated once and first; how some short forms are read."""
 
-    name: Literal["abs", "min", "max", "len", "ord", "sorted"]
+    name: str
+    value: Expr
+    body: Expr
+
+
+@dataclass(slots=True)
+class Builtin(Expr):
+    """``abs``, ``min``, ``max`` of ints, ``len``, ``ord``, ``sorted`` of a list, and ``[::-1]`` as ``reversed``."""
+
+    name: Literal["abs", "min", "max", "len", "ord", "sorted", "reversed"]
     args: tuple[Expr, ...]
 
 

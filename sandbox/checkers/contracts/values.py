@@ -27,6 +27,8 @@ from selfplay.sandbox.checkers.contracts.logic import (
 )
 from selfplay.sandbox.checkers.contracts.sorts import BOOL, INT, STR, DictOf, ListOf, Sort, TupleOf
 
+PLACE = "place"
+"""Name of the bound variable of every lambda: equal lists then make equal terms. It never occurs free."""
 SHORT = 8
 """Sequences of at most so many items, known when encoding, are treated item by item."""
 
@@ -126,7 +128,7 @@ class Store:
         if isinstance(value.length, int) and value.length <= SHORT:
             items = [self._raw(value, plus(value.start, k)) for k in range(value.length)]
             return self._array(value.item_sort, map(self.pack, items))
-        k = z3.Int(self.name("k"))
+        k = z3.Int(PLACE)
         return z3.Lambda([k], value.array[plus(value.start, k)])
 
     def unpack(self, term: Term, sort: Sort) -> Symbol:

@@ -18,7 +18,7 @@ from selfplay.sandbox.checkers.contracts import models
 from selfplay.sandbox.checkers.contracts.encoder import PROPOSED, Encoder
 from selfplay.sandbox.checkers.contracts.faults import malformed
 from selfplay.sandbox.checkers.contracts.obligations import Obligation, TooMany
-from selfplay.sandbox.checkers.contracts.prove import CHEAP, DEAR, Answer, Finding, Prover, new_context
+from selfplay.sandbox.checkers.contracts.prove import CHEAP, DEAR, Answer, Attempt, Finding, Prover, new_context
 from selfplay.sandbox.checkers.contracts.replay import Replay
 from selfplay.sandbox.checkers.contracts.tree import Program
 from selfplay.sandbox.checkers.types import Blame, Limits, ProofLevel, ProofStatus, ProofVerdict
@@ -84,10 +84,10 @@ def _prove(program: Program, limits: Limits, prover: Prover, replay: Replay, *, 
 
 
 def _attempt(
-    prover: Prover, encoder: Encoder, obligations: Sequence[Obligation], attempts: Sequence[object]
+    prover: Prover, encoder: Encoder, obligations: Sequence[Obligation], attempts: Sequence[Attempt]
 ) -> Iterator[Open]:
     for obligation in obligations:
-        findings = prover.prove(obligation, encoder.laws, attempts)  # type: ignore[arg-type]
+        findings = prover.prove(obligation, encoder.laws, attempts)
         if not findings or findings[-1].answer is not Answer.PROVED:
             with_model = [finding for finding in findings if finding.model is not None]
             yield Open(obligation, with_model[-1] if with_model else None)

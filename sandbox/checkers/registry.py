@@ -1,0 +1,30 @@
+"""Checkers by name. A checker is imported when it is first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from selfplay.errors import UnknownName
+from selfplay.sandbox.checkers.types import Checker
+
+CHECKERS = {
+    "contracts": "selfplay.sandbox.checkers.contracts.checker:Contracts",
+}
+"""Name -> ``module:class``. The class takes no arguments."""
+
+_made: dict[str, Checker] = {}
+
+
+def checker(name: str) -> Checker:
+    """The checker of that name.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    if name not in CHECKERS:
+        raise UnknownName("checker", name, CHECKERS)
+    if name not in _made:
+        module, _, made = CHECKERS[name].partition(":")
+        _made[name] = cast("Checker", getattr(import_module(module), made)())
+    return _made[name]
