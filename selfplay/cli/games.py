@@ -28,25 +28,26 @@ about = "A tiny model plays {game} against itself"
 id = "{game}"
 
 [policy]
-base = "tiny:{model}" # made by: selfplay tiny make --with {game} --out {model}
+base = "tiny:{model}" # made by: selfplay tiny make --with {game} --until 0.3 --out {model}
 
 [sampling]
 max_tokens = 16
 
 [roles.teacher]
-group_by = "prompt" # its one move per match is compared with those of the other matches
-kl = 0.1            # keeps it near the demonstrations, or it will soon ask one and the same
+weights = "fork"     # a model of its own, so that its anchor holds back nobody else
+group_by = "prompt"  # its one move per match is compared with those of the other matches
+credit = "mean_only" # by small advantages that the anchor can hold
+kl = 0.5             # keeps it near the demonstrations, or it will soon ask one and the same
 
-[roles.pupil]       # its answers are compared with each other within the match
-kl = 0.01
-
-[schedule]
-generations = 50
+[schedule]           # the pupil learns as roles do: its answers are compared with each other within the match
+generations = 160
 matches = 32
 
 [learning]
 lr = 2e-4
-warmup_updates = 10 # the first steps tell little; at the full rate they would only shake the model
+schedule = "linear"
+warmup_updates = 10  # the first steps tell little; at the full rate they would only shake the model
+average = 0.95       # what is examined and kept is the running mean of the weights
 """
 
 
@@ -115,7 +116,7 @@ def new(
     steps = [
         (f"selfplay games check {game}", "find mistakes"),
         (f"selfplay play {game}", "watch a match"),
-        (f"selfplay tiny make --with {game} --out {model}", "make a model"),
+        (f"selfplay tiny make --with {game} --until 0.3 --out {model}", "make a model"),
         (f"selfplay league {recipe}", "let it learn"),
     ]
     width = max(len(step) for step, _ in steps)

@@ -19,7 +19,10 @@ app = new_app("Make a tiny model for any game with demonstrations.")
 @command(
     app,
     "make",
-    examples=("selfplay tiny make --with my_game.py", "selfplay tiny make --with countdown --out quick --steps 100"),
+    examples=(
+        "selfplay tiny make --with my_game.py --until 0.3",
+        "selfplay tiny make --with countdown --out quick --steps 100",
+    ),
 )
 def make(
     games: Annotated[
@@ -28,6 +31,10 @@ def make(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default: tiny-NAME.")] = None,
     name: Annotated[str | None, typer.Option("--name", metavar="X", help="Default: the first game's.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, metavar="N", help="Of training; default 290.")] = None,
+    until: Annotated[
+        float | None,
+        typer.Option("--until", min=0.0, max=1.0, metavar="RATE", help="End at this held-out solve rate."),
+    ] = None,
     rows: Annotated[int, typer.Option("--rows", min=1, metavar="N", help="Demonstrations in each step.")] = 256,
     hidden: Annotated[
         int | None, typer.Option("--hidden", metavar="N", help="Width of the network, a multiple of 32; default 128.")
@@ -41,8 +48,9 @@ def make(
     """Make a tiny model that knows the formats of games.
 
     About a million parameters are trained on the demonstrations of one or several games, which takes a few minutes on
-    two CPU cores. The model can then play (`tiny:DIR`) and learn (`base = "tiny:DIR"` in a recipe). Without --with it
-    remakes the built-in model for Countdown.
+    two CPU cores. The model can then play (`tiny:DIR`) and learn (`base = "tiny:DIR"` in a recipe). --until 0.3 ends
+    as soon as it knows the formats and solves three tenths of the exam: the rest is left for it to learn by playing.
+    Without --with it remakes the built-in model for Countdown.
     """
     from selfplay.games import make_game
     from selfplay.run.players import need_models
@@ -60,7 +68,7 @@ def make(
     shape = Shape.sized(hidden, layers)
     with screen.progress("learning the formats") as progress:
         made = make_family(
-            rules, folder, name=title, steps=steps, rows=rows, seed=seed, shape=shape, on_progress=progress
+            rules, folder, name=title, steps=steps, rows=rows, seed=seed, shape=shape, until=until, on_progress=progress
         )
     card = asdict(made)
     if json:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 PROBES = 500
 """Replies per role by which a card's parse rates are measured."""
+PARSES = 0.95
+"""Share of replies of every role that must parse before a model may know enough."""
+GLANCE = 100
+"""Replies per role, and exam tasks per level, by which that is judged while the model is made."""
 
 
 def make_family(
@@ -33,6 +37,7 @@ def make_family(
     seed: int = 0,
     shape: Shape | None = None,
     exam_tasks: int = 200,
+    until: float | None = None,
     on_progress: Callable[[int, int, float], None] | None = None,
 ) -> Card:
     """Warm-start a tiny model on the demonstrations of `games`, evenly mixed, and write it to folder `out`.
@@ -44,6 +49,8 @@ def make_family(
         rows: demonstrations in each step.
         shape: of the network; the default is that of `tiny:countdown`.
         exam_tasks: held-out tasks per level for the card.
+        until: end as soon as every role's replies parse and the mean held-out solve rate over the games is this much,
+            so that something is left to learn. Games without an exam only need to parse.
         on_progress: called with (step, steps, loss).
 
     Raises:
@@ -58,6 +65,13 @@ def make_family(
     def scores(policy: LocalPolicy) -> dict[str, Json]:
         return {game.name(): score(policy, game, seed, exam_tasks) for game in games}
 
+    def knows_enough(policy: LocalPolicy) -> bool:
+        if any(min(parse_rates(policy, game, seed, GLANCE).values()) < PARSES for game in games):
+            return False
+        exams = [game for game in games if game.exam() is not None]
+        rates = [evaluate(Player("tiny", policy), game, tasks=GLANCE).mean for game in exams]
+        return until is not None and sum(rates) >= until * len(exams)
+
     state = git_state(Path.cwd()) or {}
     return make_tiny(
         mixed_demos(games, seed),
@@ -70,6 +84,7 @@ def make_family(
         games=[game.name() for game in games],
         commit=state.get("commit") or "",
         evaluate=scores,
+        enough=None if until is None else knows_enough,
         on_progress=on_progress,
     )
 
@@ -106,11 +121,11 @@ def score(policy: LocalPolicy, game: Game, seed: int, exam_tasks: int) -> dict[s
     return found
 
 
-def parse_rates(policy: LocalPolicy, game: Game, seed: int) -> dict[str, float]:
+def parse_rates(policy: LocalPolicy, game: Game, seed: int, probes: int = PROBES) -> dict[str, float]:
     """Role -> share of sampled replies (temperature 1) to fresh demonstration prompts that the role can parse."""
     wanted: dict[str, list[Demo]] = {role: [] for role in game.roles}
-    for demo in itertools.islice(game.demos(rng(seed, "probe", game.name())), PROBES * 20):
-        if len(wanted[demo.role]) < PROBES:
+    for demo in itertools.islice(game.demos(rng(seed, "probe", game.name())), probes * 20):
+        if len(wanted[demo.role]) < probes:
             wanted[demo.role].append(demo)
     rates = {}
     for role, demos in wanted.items():

@@ -39,6 +39,8 @@ STEPS = 290
 """Steps by default: what `tiny:countdown` was made with."""
 WARM_UP = 20
 """Steps until the full learning rate."""
+LOOK = 10
+"""Steps between two looks whether the model knows enough."""
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ def make_tiny(
     games: Sequence[str] = (),
     commit: str = "",
     evaluate: Callable[[LocalPolicy], dict[str, Json]] | None = None,
+    enough: Callable[[LocalPolicy], bool] | None = None,
     on_progress: Callable[[int, int, float], None] | None = None,
 ) -> Card:
     """Train a model on a stream of demonstrations and write it to the folder `out`.
@@ -96,6 +99,7 @@ def make_tiny(
     Args:
         demos: an endless stream, or at least `steps` * `batch` of them.
         evaluate: given the finished model as a policy, returns the card's scores.
+        enough: looks at the model now and then; once it returns True, training ends before its last step.
         on_progress: called after each step with (step, steps, loss).
 
     Raises:
@@ -109,7 +113,9 @@ def make_tiny(
     model = build_model(tokenizer, shape, seed)
     chat = Chat(tokenizer)
     rows = (_row(chat, demo, shape.context) for demo in itertools.chain(first, stream))
-    losses, roles = _train(model, rows, steps, batch, lr, on_progress)
+    stop = (lambda: enough(LocalPolicy(model, tokenizer))) if enough else (lambda: False)
+    losses, roles = _train(model, rows, steps, batch, lr, stop, on_progress)
+    steps = len(losses)
     save_hf(model.half(), tokenizer, out)
     card = Card(
         name=name, games=list(games), parameters=model.num_parameters(), vocabulary=len(tokenizer),
@@ -141,6 +147,7 @@ def _train(
     steps: int,
     batch: int,
     lr: float,
+    stop: Callable[[], bool],
     on_progress: Callable[[int, int, float], None] | None,
 ) -> tuple[list[float], dict[str, int]]:
     """The loop itself; returns the loss of each step and how many rows each role had."""
@@ -166,6 +173,11 @@ def _train(
         losses.append(loss.item())
         if on_progress is not None:
             on_progress(step, steps, losses[-1])
+        if step % LOOK == 0 and step > WARM_UP:
+            model.eval()
+            if stop():
+                break
+            model.train()
     model.eval()
     return losses, roles
 

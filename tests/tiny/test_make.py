@@ -51,6 +51,18 @@ def made(sums: Stream, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     return out, card, losses
 
 
+def test_training_ends_when_the_model_knows_enough(sums: Stream, tmp_path: Path) -> None:
+    looks: list[dict[str, Json]] = []
+
+    def enough(policy: LocalPolicy) -> bool:
+        looks.append(parse_rates(policy, sums(99)))
+        return len(looks) == 2
+
+    card = make_tiny(sums(0), name="sums", out=tmp_path, steps=100, batch=16, shape=SMALL, enough=enough)
+    assert card.steps == 40 and card.demonstrations == 40 * 16 == sum(card.roles.values())
+    assert load_tiny(tmp_path).model.num_parameters() == card.parameters
+
+
 def test_a_hundred_steps_teach_the_formats(made: tuple[Path, Card, list[float]]) -> None:
     _, card, losses = made
     assert len(losses) == 100 and losses[0] > 4.0
