@@ -6,7 +6,6 @@ When all hold, the child says `STARTED`; if a step fails, it says why instead an
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import json
 import math
@@ -17,8 +16,19 @@ from typing import Any
 
 from selfplay.sandbox.inside import kernel, landlock, namespaces, runner, seccomp, wire
 
-_HIGH = 100
-"""Descriptors are parked from here on while they change places."""
+_LIMITS = {
+    "cpu_s": resource.RLIMIT_CPU,
+    "files": resource.RLIMIT_NOFILE,
+    "file_size": resource.RLIMIT_FSIZE,
+    "stack": resource.RLIMIT_STACK,
+    "core": resource.RLIMIT_CORE,
+    "locked": resource.RLIMIT_MEMLOCK,
+    "memory": resource.RLIMIT_AS,
+    "tasks": resource.RLIMIT_NPROC,
+}
+_HARD = {kind: resource.getrlimit(kind)[1] for kind in _LIMITS.values()}
+_OUTSIDE_AND_SERVER = 2
+"""Processes with the same user id as an execution that has namespaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +83,14 @@ def _connect(pipes: Pipes, stdin: bytes) -> None:
     wanted = [_as_file(stdin), pipes.stdout, pipes.stderr, pipes.sent]
     if pipes.replies is not None:
         wanted.append(pipes.replies)
-    parked = [fcntl.fcntl(file, fcntl.F_DUPFD, _HIGH) for file in wanted]
-    for place, file in enumerate(parked):
+    for place, file in enumerate(wanted):  # all of them lie above the places: see `Server`
         os.dup2(file, place, inheritable=False)
 
 
 def _as_file(stdin: bytes) -> int:
     """An open file that holds `stdin`, positioned at its beginning."""
+    if not stdin:
+        return os.open(os.devnull, os.O_RDONLY)
     if not hasattr(os, "memfd_create"):
         import tempfile
 
@@ -88,9 +99,8 @@ def _as_file(stdin: bytes) -> int:
             file.seek(0)
             return os.dup(file.fileno())
     memory = os.memfd_create("stdin", 0)
-    if stdin:
-        wire.write(memory, [stdin])
-        os.lseek(memory, 0, os.SEEK_SET)
+    wire.write(memory, [stdin])
+    os.lseek(memory, 0, os.SEEK_SET)
     return memory
 
 
@@ -98,7 +108,8 @@ def _lock_in(head: wire.Head, cage: Cage) -> None:
     if cage.namespaces:
         if os.getpid() != 1:
             raise OSError(f"expected to be process 1 of a new pid namespace, am {os.getpid()}")
-        namespaces.fresh_ipc_and_files(*head["scratch"])
+        if head["scratch"][0] or cage.filter is None:  # the filter refuses all that the ipc namespace is about
+            namespaces.fresh_ipc_and_files(*head["scratch"])
     else:
         os.setsid()
         if kernel.LINUX:
@@ -117,19 +128,10 @@ def _lock_in(head: wire.Head, cage: Cage) -> None:
 
 def _limit(head: wire.Head, *, count_threads: bool) -> None:
     """rlimits, soft and hard alike. Threads are counted per user, so only where the user id is this server's own."""
-    limits = {
-        resource.RLIMIT_CPU: math.ceil(head["cpu_s"]) + 1,  # the server looks more closely; this is for when it cannot
-        resource.RLIMIT_NOFILE: head["files"],
-        resource.RLIMIT_FSIZE: head["file_size"],
-        resource.RLIMIT_STACK: head["stack"],
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_MEMLOCK: 0,
-        resource.RLIMIT_AS: head["memory"],
-    }
-    if count_threads:
-        outside_and_server = 2
-        limits[resource.RLIMIT_NPROC] = outside_and_server + head["processes"] + head["threads"]
-    for kind, value in limits.items():
-        _, hard = resource.getrlimit(kind)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
+    wanted = head | {"core": 0, "locked": 0, "tasks": _OUTSIDE_AND_SERVER + head["processes"] + head["threads"]}
+    wanted["cpu_s"] = math.ceil(head["cpu_s"]) + 1  # the server looks more closely; this is for when it cannot
+    for name, kind in _LIMITS.items():
+        if name != "tasks" or count_threads:
+            hard = _HARD[kind]
+            value = wanted[name] if hard == resource.RLIM_INFINITY else min(wanted[name], hard)
+            resource.setrlimit(kind, (value, value))
