@@ -19,7 +19,7 @@ TORCH_INDEX ?= $(shell [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/d
 	&& echo https://download.pytorch.org/whl/cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format bench bench-countdown bench-resume soundness clean
+.PHONY: help demo test lint types format bench bench-countdown bench-resume soundness fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ types: $(VENV)/test.stamp ## mypy --strict on selfplay, envs, roles and sandbox
 	@rm -rf .types && mkdir -p .types/selfplay
 	@cd .types/selfplay && ln -s ../../selfplay/* ../../envs ../../roles ../../sandbox .
 	@$(PY) -m mypy
+
+fuzz: $(VENV)/test.stamp ## a million hostile texts for the decoder of sandboxed values (minutes)
+	@SELFPLAY_FUZZ_CASES=1000000 $(PY) -m pytest -q tests/sandbox/test_values.py -k tampered --timeout 0
 
 bench: $(VENV)/bench.stamp ## speed: engine, generation, training, where a run's time goes, PettingZoo's door
 	@set -e; for script in engine generation training share zoo; do echo "== $$script"; $(PY) benchmarks/$$script.py; done

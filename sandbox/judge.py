@@ -94,7 +94,7 @@ class Judge:
                 found[key] = planned
             else:
                 orders[key] = planned
-        reports = await self._carry_out([order for planned in orders.values() for order in planned])
+        reports = await self.carry_out([order for planned in orders.values() for order in planned])
         at = 0
         for key, planned in orders.items():
             mine, at = reports[at : at + len(planned)], at + len(planned)
@@ -103,7 +103,12 @@ class Judge:
                 self.cache.put(key, found[key])
         return found
 
-    async def _carry_out(self, orders: Sequence[Order]) -> list[Report]:
+    async def carry_out(self, orders: Sequence[Order]) -> list[Report]:
+        """Run what is ordered: first side by side, then again alone what the machine may be to blame for.
+
+        Raises:
+            UsageError, RunError: see `judge`.
+        """
         for order in orders:
             if order.job.isolation is not Isolation.CASE and not self.rules.allow_low_integrity:
                 raise UsageError(

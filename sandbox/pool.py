@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from selfplay.sandbox.cache import VerdictCache
 from selfplay.sandbox.judge import Claim, Judge, Rules
-from selfplay.sandbox.tasks import CodeChecker
+from selfplay.sandbox.tasks import CodeChecker, Order, Report
 from selfplay.sandbox.types import Sandbox
-from selfplay.types import PooledChecker, Verdict
+from selfplay.types import Outcome, PooledChecker, Verdict
+
+T = TypeVar("T")
 
 
 class CodePool:
@@ -39,19 +41,31 @@ class CodePool:
         self._sandbox: Sandbox | None = None
         self._judge: Judge | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._running: set[Future[list[Verdict]]] = set()
+        self._threads: ThreadPoolExecutor
+        """Of the loop; made and ended with it."""
+        self._running: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self._starting = asyncio.Lock()
 
     def judge(self, checks: Sequence[tuple[PooledChecker, Any]]) -> list[Verdict]:
         """See `selfplay.types.CheckerPool`.
 
+        What is no program at all gives no verdict.
+
         Raises:
-            TypeError: something among it is no claim of a `CodeChecker`.
             UsageError, RunError: see `selfplay.sandbox.judge.Judge`.
         """
         claims = [_claim(checker, claim) for checker, claim in checks]
-        running = asyncio.run_coroutine_threadsafe(self._judge_claims(claims), self._started_loop())
+        programs = [claim for claim in claims if isinstance(claim, Claim)]
+        verdicts = iter(self._wait_for(lambda judge: judge.judge(programs)))
+        return [next(verdicts) if isinstance(claim, Claim) else claim for claim in claims]
+
+    def carry_out(self, orders: Sequence[Order]) -> list[Report]:
+        """Run programs without judging them, see `selfplay.sandbox.judge.Judge.carry_out`."""
+        return self._wait_for(lambda judge: judge.carry_out(orders))
+
+    def _wait_for(self, work: Callable[[Judge], Awaitable[T]]) -> T:
+        running = asyncio.run_coroutine_threadsafe(self._work(work), self._started_loop())
         self._running.add(running)
         try:
             return running.result()
@@ -70,21 +84,24 @@ class CodePool:
         if loop is not None:
             asyncio.run_coroutine_threadsafe(self._close_sandbox(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
+            self._threads.shutdown()
 
     def _started_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                self._threads = ThreadPoolExecutor(1, "selfplay-judge")
+                self._loop.set_default_executor(self._threads)
                 threading.Thread(target=self._loop.run_forever, name="selfplay-judge", daemon=True).start()
             return self._loop
 
-    async def _judge_claims(self, claims: Sequence[Claim]) -> list[Verdict]:
+    async def _work(self, work: Callable[[Judge], Awaitable[T]]) -> T:
         async with self._starting:
             if self._judge is None:
                 self._sandbox = self._make()
                 await self._sandbox.__aenter__()
                 self._judge = Judge(self._sandbox, self.rules, self.cache)
-        return await self._judge.judge(claims)
+        return await work(self._judge)
 
     async def _close_sandbox(self) -> None:
         sandbox, self._sandbox, self._judge = self._sandbox, None, None
@@ -92,10 +109,13 @@ class CodePool:
             await sandbox.close()
 
 
-def _claim(checker: PooledChecker, claim: object) -> Claim:
+def _claim(checker: PooledChecker, claim: object) -> Claim | Verdict:
     if not isinstance(checker, CodeChecker):
         raise TypeError(f"{type(checker).__name__} is no checker of programs")
-    return Claim(checker, checker.texts(claim))
+    try:
+        return Claim(checker, checker.texts(claim))
+    except TypeError as error:  # the game's mistake, which costs no other claim of the batch
+        return Verdict(Outcome.NO_VERDICT, status="CRASH", detail=str(error))
 
 
 _current: CodePool | None = None

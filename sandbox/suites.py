@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from selfplay.errors import UsageError
 from selfplay.sandbox.tasks import CodeChecker, Order, Report, not_a_program, program
-from selfplay.sandbox.types import Case, Job, Limits, Status
+from selfplay.sandbox.types import KIB, Case, Job, Limits, Status
 from selfplay.types import Outcome, Verdict
 
 _TEST = re.compile(r"^def[ \t]+(test\w*)[ \t]*\(", re.MULTILINE | re.ASCII)
@@ -44,8 +44,8 @@ class _Suite(CodeChecker):
     """What checkers of suites share."""
 
     entry: str
-    limits: Limits = field(default_factory=Limits, kw_only=True)
-    """For each test."""
+    limits: Limits = field(default_factory=lambda: Limits(value=32 * KIB), kw_only=True)
+    """For each test. `value` is for one call; all that a test sends is held to a multiple of it."""
     call_limits: Limits = field(default_factory=lambda: Limits(cpu_s=1.0), kw_only=True)
     """For each call of the program. Lower than those of a test, which waits for it."""
     max_tests: int = field(default=30, kw_only=True)
