@@ -95,6 +95,8 @@ def _reply(case: CaseResult) -> Reply | None:
             return None
     if case.status is Status.EXCEPTION and case.raised is not None:
         kind = getattr(builtins, case.raised.type, None)
-        if isinstance(kind, type) and issubclass(kind, Exception):
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):  # one of the program's own
+            return Reply(error=(CRASHED, case.raised.type[:200]))
+        if issubclass(kind, Exception):
             return Reply(error=(case.raised.type, case.raised.message[:200]))
     return None

@@ -11,9 +11,10 @@ import asyncio
 import atexit
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from selfplay.errors import RunError
 from selfplay.sandbox.cache import VerdictCache
 from selfplay.sandbox.judge import Claim, Judge, Rules
 from selfplay.sandbox.tasks import CodeChecker, Order, Report
@@ -69,11 +70,13 @@ class CodePool:
         self._running.add(running)
         try:
             return running.result()
+        except CancelledError:
+            raise RunError("the judge was interrupted; its claims have no verdict") from None
         finally:
             self._running.discard(running)
 
     def interrupt(self) -> None:
-        """Nobody wants the verdicts any more."""
+        """Nobody wants the verdicts any more: whoever waits for them gets a `RunError`."""
         for running in list(self._running):
             running.cancel()
 

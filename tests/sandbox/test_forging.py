@@ -10,22 +10,29 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from sandbox_forgeries import FORGERIES, HONEST, HONEST_SCRIPT, HONEST_TESTS, SUITES, Forgery, Suite
 
 from selfplay.sandbox.comparators import Numeric
+from selfplay.sandbox.inside.values import decode, encode
 from selfplay.sandbox.local import LocalSandbox
-from selfplay.sandbox.mutants import mutants
+from selfplay.sandbox.observe import observed
 from selfplay.sandbox.pool import CodePool
-from selfplay.sandbox.suites import SuiteRun, SuiteWorth, Trial
+from selfplay.sandbox.selftest.forgeries import (
+    FUNCTION,
+    HONEST,
+    HONEST_TESTS,
+    LIMITS,
+    RUN,
+    SUITES,
+    Question,
+    Suite,
+    forged_passes,
+    questions,
+    verdicts,
+)
+from selfplay.sandbox.suites import Trial
 from selfplay.sandbox.tasks import FunctionTask, ScriptTask
 from selfplay.sandbox.types import MIB, Limits
 from selfplay.types import Outcome, Verdict
-
-LIMITS = Limits(cpu_s=0.3, memory=256 * MIB)
-FUNCTION = FunctionTask("solve", [((3,), 9), ((5,), 25)], limits=LIMITS)
-SCRIPT = ScriptTask([("3\n", "9\n"), ("5\n", "25\n")], limits=LIMITS)
-RUN = SuiteRun("solve", limits=LIMITS, call_limits=LIMITS)
-WORTH = SuiteWorth("solve", [HONEST], [mutant.source for mutant in mutants(HONEST)], limits=LIMITS, call_limits=LIMITS)
 
 
 @pytest.fixture(scope="module")
@@ -36,37 +43,17 @@ def pool() -> Iterator[CodePool]:
 
 
 @pytest.fixture(scope="module")
-def functions(pool: CodePool) -> dict[str, Verdict]:
-    verdicts = pool.judge([(FUNCTION, HONEST), *((FUNCTION, forgery.function()) for forgery in FORGERIES)])
-    return dict(zip(["honest", *(forgery.name for forgery in FORGERIES)], verdicts, strict=True))
+def found(pool: CodePool) -> dict[Question, Verdict]:
+    return verdicts(pool)
 
 
-@pytest.fixture(scope="module")
-def scripts(pool: CodePool) -> dict[str, Verdict]:
-    verdicts = pool.judge([(SCRIPT, HONEST_SCRIPT), *((SCRIPT, forgery.script()) for forgery in FORGERIES)])
-    return dict(zip(["honest", *(forgery.name for forgery in FORGERIES)], verdicts, strict=True))
-
-
-@pytest.fixture(scope="module")
-def tested(pool: CodePool) -> dict[str, Verdict]:
-    claims = [Trial(source, HONEST_TESTS) for source in (HONEST, *(forgery.function() for forgery in FORGERIES))]
-    verdicts = pool.judge([(RUN, claim) for claim in claims])
-    return dict(zip(["honest", *(forgery.name for forgery in FORGERIES)], verdicts, strict=True))
-
-
-@pytest.fixture(scope="module")
-def suites(pool: CodePool) -> dict[str, Verdict]:
-    verdicts = pool.judge([(WORTH, HONEST_TESTS), *((WORTH, suite.tests) for suite in SUITES)])
-    return dict(zip(["honest", *(suite.name for suite in SUITES)], verdicts, strict=True))
-
-
-def test_the_tricks_are_really_played(functions: dict[str, Verdict]) -> None:
+def test_the_tricks_are_really_played(found: dict[Question, Verdict]) -> None:
     """A forgery that fails for a typing error of ours would prove nothing."""
     played = {
         "every answer": "invalid_result",
         "an early end": "invalid_result",
         "half a record": "invalid_result",
-        "a long record": "invalid_result",
+        "a long record": "output_limit",
         "encoder replaced": "wrong",
         "json and type replaced": "wrong",
         "rewrites small ints": "wrong",
@@ -78,34 +65,29 @@ def test_the_tricks_are_really_played(functions: dict[str, Verdict]) -> None:
         "reads the tests": "wrong",
         "garbage": "wrong",
     }
-    assert {name: functions[name].parts[-1] for name in played} == played
+    assert {name: found["function", name].parts[-1] for name in played} == played
 
 
-def test_the_honest_pass(
-    functions: dict[str, Verdict], scripts: dict[str, Verdict], tested: dict[str, Verdict], suites: dict[str, Verdict]
-) -> None:
-    for verdict in (functions["honest"], scripts["honest"], tested["honest"], suites["honest"]):
+@pytest.mark.parametrize("question", questions(), ids=": ".join)
+def test_only_the_honest_pass(question: Question, found: dict[Question, Verdict]) -> None:
+    mode, name = question
+    verdict = found[question]
+    if name == "honest":
         assert (verdict.outcome, verdict.score) == (Outcome.PASS, 1.0), verdict
-
-
-@pytest.mark.parametrize("forgery", FORGERIES, ids=lambda forgery: forgery.name)
-class TestForgery:
-    def test_as_a_function(self, forgery: Forgery, functions: dict[str, Verdict]) -> None:
-        assert functions[forgery.name].outcome is Outcome.FAIL, functions[forgery.name]
-
-    def test_as_a_script(self, forgery: Forgery, scripts: dict[str, Verdict]) -> None:
-        assert scripts[forgery.name].outcome is Outcome.FAIL, scripts[forgery.name]
-
-    def test_under_tests(self, forgery: Forgery, tested: dict[str, Verdict]) -> None:
-        by_the_tests_own_policy = Outcome.PASS if forgery.name == "float for int" else Outcome.FAIL
-        assert tested[forgery.name].outcome is by_the_tests_own_policy, tested[forgery.name]
+    elif mode == "suite":
+        assert verdict.outcome in (Outcome.INVALID_CLAIM, Outcome.FAIL) and not verdict.score, verdict
+    else:
+        assert verdict.outcome is Outcome.FAIL, verdict
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
-def test_suites_that_deserve_nothing(suite: Suite, suites: dict[str, Verdict]) -> None:
-    verdict = suites[suite.name]
-    assert verdict.outcome in (Outcome.INVALID_CLAIM, Outcome.FAIL) and not verdict.score, verdict
+def test_it_is_said_why_a_suite_deserves_nothing(suite: Suite, found: dict[Question, Verdict]) -> None:
+    verdict = found["suite", suite.name]
     assert re.search(suite.why, f"{verdict.detail} {verdict.status}"), verdict
+
+
+def test_a_person_can_have_it_all_played(pool: CodePool) -> None:
+    assert forged_passes(pool) == []
 
 
 def test_cases_know_nothing_of_each_other_and_cannot_change_what_is_expected(pool: CodePool) -> None:
@@ -181,6 +163,33 @@ def test_what_a_program_patches_or_writes_does_not_reach_its_tests(pool: CodePoo
     claims = [Trial(PATCHING + HONEST, UNPATCHED), Trial(HONEST, PATCHING + UNPATCHED), Trial(WRITING, HONEST_TESTS)]
     first, control, written = pool.judge([(RUN, claim) for claim in claims])
     assert (first.outcome, control.outcome, written.outcome) == (Outcome.PASS, Outcome.FAIL, Outcome.PASS)
+
+
+def test_the_first_line_of_an_answer_is_not_the_answer(pool: CodePool) -> None:
+    task = ScriptTask([("", "1\n2\n3\n")], limits=LIMITS)
+    first, whole = pool.judge([(task, "print(1)"), (task, "print(1, 2, 3, sep='\\n')")])
+    assert (first.status, whole.status) == ("wrong", "ok")
+
+
+LOOK_AROUND = """
+import os, sys
+def solve(x):
+    frame, names = sys._getframe(), []
+    while frame:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    around = [sys.argv, sorted(os.environ.items()), os.getcwd(), os.getpid(), names, __name__]
+    return x if x == 3 else repr(around)
+"""
+
+
+def test_a_program_cannot_tell_who_asks(pool: CodePool) -> None:
+    """The same surroundings for a hidden case, for another one, and for a call of a test."""
+    (said,) = {value for value in observed(pool, LOOK_AROUND, "solve", [encode((5,)), encode((9,))])["values"]}
+    task = FunctionTask("solve", [((3,), 3), ((5,), decode(said)), ((25,), decode(said))], limits=LIMITS)
+    tests = f"def test_a():\n    assert solve(5) == {decode(said)!r}\n"
+    cases, tested = pool.judge([(task, LOOK_AROUND), (RUN, Trial(LOOK_AROUND, tests))])
+    assert (cases.parts, tested.parts) == (("ok",) * 3, ("ok",))
 
 
 def test_a_program_that_sleeps_fails_and_costs_the_others_nothing(pool: CodePool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -20,7 +21,7 @@ from selfplay.sandbox.observe import observe, observed
 from selfplay.sandbox.pool import CodePool, current_pool, use_pool
 from selfplay.sandbox.suites import SuiteRun, Trial
 from selfplay.sandbox.tasks import FunctionTask
-from selfplay.sandbox.types import Level
+from selfplay.sandbox.types import Level, Limits
 from selfplay.types import Completion, Inline, MatchRecord, Outcome, Pairing, Player, Request
 
 ANSWERS = [
@@ -141,6 +142,18 @@ def test_a_closed_pool_starts_again_and_leaves_no_thread() -> None:
         assert pool.judge([(task, source)])[0]
         pool.close()
     assert threading.active_count() <= before + 2, "only threads that are about to end"
+
+
+def test_an_interrupted_pool_keeps_nobody_waiting() -> None:
+    pool = CodePool(lambda: LocalSandbox(workers=1))
+    task = FunctionTask("solve", [((n,), n) for n in range(20)], limits=Limits(cpu_s=0.3))
+    assert pool.judge([(task, "def solve(x): return x")])[0]
+    started = time.monotonic()
+    threading.Timer(0.3, pool.interrupt).start()
+    with pytest.raises(RunError, match="interrupted"):
+        pool.judge([(task, "import time\ndef solve(x): time.sleep(99)")])
+    assert time.monotonic() - started < 10, "twenty times the wall limit would be 38 s"
+    pool.close()
 
 
 def test_the_pool_of_the_process_is_replaced(pool: CodePool) -> None:

@@ -359,10 +359,11 @@ def test_a_result_that_cannot_travel_back_is_a_death() -> None:
 def test_exceptions_of_the_program_reach_the_test_which_may_expect_them() -> None:
     raising = {"raises": lambda job, case: CaseResult("", Status.EXCEPTION, raised=Raised("KeyError", "x", 1))}
     exits = {"exits": lambda job, case: CaseResult("", Status.EXCEPTION, raised=Raised("SystemExit", "0", 1))}
-    odd = {"odd": lambda job, case: CaseResult("", Status.EXCEPTION, raised=Raised("__import__", "os", 1))}
+    own = {"own": lambda job, case: CaseResult("", Status.EXCEPTION, raised=Raised("__import__", "os", 1))}
     assert suite_verdict(silent, "raises", programs=raising)
     assert suite_verdict(silent, "exits", programs=exits).parts == ("exception",) * 2
-    assert suite_verdict(silent, "odd", programs=odd).parts == ("exception",) * 2
+    assert suite_verdict(silent, "own", programs=own)
+    assert suite_verdict(honest, "own", programs=own).parts == ("exception",) * 2
 
 
 def test_calls_are_counted_and_limited() -> None:

@@ -1,7 +1,7 @@
 """Programs that want to pass without being right, and suites that want to be paid without being good.
 
 Each forgery is made into a function and into a script that have to square a number: `setup` runs on import, `inside`
-when asked, and `result` is returned or printed.
+when asked, and `result` is returned or printed. `forged_passes` plays them all.
 """
 
 # ruff: noqa: E501 - programs read best on one line each
@@ -9,6 +9,13 @@ when asked, and `result` is returned or printed.
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from selfplay.sandbox.mutants import mutants
+from selfplay.sandbox.pool import CodePool
+from selfplay.sandbox.suites import SuiteRun, SuiteWorth, Trial
+from selfplay.sandbox.tasks import FunctionTask, ScriptTask
+from selfplay.sandbox.types import KIB, MIB, Limits
+from selfplay.types import Outcome, PooledChecker, Verdict
 
 
 class Forgery(NamedTuple):
@@ -184,3 +191,43 @@ SUITES = [
           "".join(f"def test_{n}():\n    assert random.random() < 0.5\n" for n in range(20)), "flaky|rejected"),
     Suite("wrong", "def test_a():\n    assert solve(3) == 6\n", "right program was rejected"),
 ]  # fmt: skip
+
+LIMITS = Limits(cpu_s=0.3, memory=256 * MIB, value=64 * KIB)
+FUNCTION = FunctionTask("solve", [((3,), 9), ((5,), 25)], limits=LIMITS)
+SCRIPT = ScriptTask([("3\n", "9\n"), ("5\n", "25\n")], limits=LIMITS)
+RUN = SuiteRun("solve", limits=LIMITS, call_limits=LIMITS)
+WORTH = SuiteWorth("solve", [HONEST], [mutant.source for mutant in mutants(HONEST)], limits=LIMITS, call_limits=LIMITS)
+
+Question = tuple[str, str]
+"""Mode (function, script, tests, suite) and the forgery's name."""
+
+
+def questions() -> dict[Question, tuple[PooledChecker, object]]:
+    """Everything that is played, with the honest control of each mode."""
+    found: dict[Question, tuple[PooledChecker, object]] = {
+        ("function", "honest"): (FUNCTION, HONEST),
+        ("script", "honest"): (SCRIPT, HONEST_SCRIPT),
+        ("tests", "honest"): (RUN, Trial(HONEST, HONEST_TESTS)),
+        ("suite", "honest"): (WORTH, HONEST_TESTS),
+    }
+    for forgery in FORGERIES:
+        found["function", forgery.name] = (FUNCTION, forgery.function())
+        found["script", forgery.name] = (SCRIPT, forgery.script())
+        if forgery.name != "float for int":  # 9.0 == 9 is what the tests themselves say
+            found["tests", forgery.name] = (RUN, Trial(forgery.function(), HONEST_TESTS))
+    return found | {("suite", suite.name): (WORTH, suite.tests) for suite in SUITES}
+
+
+def verdicts(pool: CodePool) -> dict[Question, Verdict]:
+    """What the pool says to all questions."""
+    asked = questions()
+    return dict(zip(asked, pool.judge(list(asked.values())), strict=True))
+
+
+def forged_passes(pool: CodePool) -> list[str]:
+    """What passed although it should not have, and the honest that did not; empty if the pool can be trusted."""
+    return [
+        f"{mode}: {name}"
+        for (mode, name), verdict in verdicts(pool).items()
+        if (verdict.outcome is Outcome.PASS) != (name == "honest")
+    ]
