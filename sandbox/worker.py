@@ -139,13 +139,13 @@ class Worker:
         task = json.dumps({"source": job.source, "entry": job.entry, "cases": args, "proxies": job.proxies}).encode()
         head = _head(job, len(args), cpu_s, wall_s) | {"task": len(task)}
         self._write(wire.frame(head, len(task) + len(stdin)), task, stdin)
-        calls = _Calls(self, job.proxies, len(args), answer) if answer and job.proxies else None
+        calls = _Calls(self, job, len(args), answer) if answer and job.proxies else None
         while True:
             said, body = self._read_frame(wall_s + _GRACE_S)
             if said["kind"] == "said" and calls:
                 calls.hear(body)
             elif said["kind"] == "done":
-                return _report(said, body, calls.heard + calls.rest if calls else b"")
+                return _report(said, body, bytes(calls.heard + calls.rest) if calls else b"")
             else:
                 raise WorkerDied(said.get("why", f"unexpected answer {said['kind']!r}"))
 
@@ -184,27 +184,33 @@ class Worker:
 
 
 class _Calls:
-    """Takes the calls out of what the child sends, answers them, and keeps the rest."""
+    """Takes the calls out of what the child sends, answers them, and keeps the rest, unless it is too much."""
 
-    def __init__(
-        self, worker: Worker, names: Sequence[str], cases: int, answer: Callable[[int, str, bytes], bytes]
-    ) -> None:
-        self.worker, self.names, self.cases, self.answer = worker, names, cases, answer
-        self.heard = self.rest = b""
+    def __init__(self, worker: Worker, job: Job, cases: int, answer: Callable[[int, str, bytes], bytes]) -> None:
+        self.worker, self.names, self.cases, self.answer = worker, job.proxies, cases, answer
+        self.heard, self.rest = bytearray(), bytearray()
+        self.most = job.limits.value * (cases + 1) + _RECORD_SPACE
+        """Bytes that are kept: more than all results and an unfinished call is no honest child's."""
 
     def hear(self, data: bytes) -> None:
+        if len(self.heard) + len(self.rest) > self.most:
+            return  # it was told to stop
         self.rest += data
-        while len(self.rest) >= wire.RECORD.size:
-            kind, index, _, size = wire.RECORD.unpack_from(self.rest)
-            record, rest = self.rest[: wire.RECORD.size + size], self.rest[wire.RECORD.size + size :]
-            if len(record) < wire.RECORD.size + size:
-                return
-            self.rest = rest
-            name, _, args = record[wire.RECORD.size :].partition(b"\0")
+        at = 0
+        while at + wire.RECORD.size <= len(self.rest):
+            kind, index, _, size = wire.RECORD.unpack_from(self.rest, at)
+            start, end = at + wire.RECORD.size, at + wire.RECORD.size + size
+            if end > len(self.rest):
+                break
+            name, _, args = bytes(self.rest[start:end]).partition(b"\0")
             if kind == b"c" and index < self.cases and name.decode(errors="replace") in self.names:
                 self._answer(index, name.decode(), args)
             else:
-                self.heard += record  # `outcome` says what it thinks of it
+                self.heard += self.rest[at:end]  # `outcome` says what it thinks of it
+            at = end
+        del self.rest[:at]
+        if len(self.heard) + len(self.rest) > self.most:
+            self.worker.tell({"kind": "stop"})
 
     def _answer(self, index: int, name: str, args: bytes) -> None:
         self.worker.tell({"kind": "hold", "at_most": _HOLD_S})

@@ -23,6 +23,7 @@ COMMANDS = {
     "verify": "Prove that a Python function meets its contract.",
     "export": "Write the moves of a run as a table.",
     "snapshot": "Take weights out of a run.",
+    "sandbox": "Run code that nobody trusts, or try whether the sandbox holds.",
     "tiny": "Make a tiny model for any game with demonstrations.",
     "runs": "List the runs.",
 }

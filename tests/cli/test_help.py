@@ -28,7 +28,8 @@ def all_commands() -> list[str]:
 def test_all_commands_are_there() -> None:
     assert set(all_commands()) == {
         "doctor", "games list", "games show", "games new", "games check", "tiny make", "tiny show", "play", "league",
-        "watch", "show", "replay", "export", "snapshot export", "eval", "runs list",
+        "watch", "show", "replay", "export", "snapshot export", "eval", "runs list", "verify",
+        "sandbox run", "sandbox selftest",
     }  # fmt: skip
 
 

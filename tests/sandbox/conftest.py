@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,8 +10,6 @@ import pytest
 from selfplay.sandbox.local import LocalSandbox
 from selfplay.sandbox.subprocess import SubprocessSandbox
 from selfplay.sandbox.types import ExecResult, Job
-
-sys.path.insert(0, os.path.dirname(__file__))
 
 BACKENDS = {
     "local": lambda: LocalSandbox(workers=2),

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from conftest import Run
 
 from selfplay.errors import UsageError
 from selfplay.sandbox.inside import values
@@ -22,6 +21,8 @@ from selfplay.sandbox.levels import LAYERS, level_of, prove
 from selfplay.sandbox.local import LocalSandbox
 from selfplay.sandbox.types import Call, Case, ExecResult, Integrity, Isolation, Job, Level, Limits, Reply, Status
 from selfplay.sandbox.worker import Worker, WorkerDied
+
+Run = Callable[..., list[ExecResult]]
 
 ROOT = Path(__file__).parents[2]
 
