@@ -144,6 +144,7 @@ class Worker:
             said, body = self._read_frame(wall_s + _GRACE_S)
             if said["kind"] == "said" and calls:
                 calls.hear(body)
+                self.tell({"kind": "more"})
             elif said["kind"] == "done":
                 return _report(said, body, bytes(calls.heard + calls.rest) if calls else b"")
             else:

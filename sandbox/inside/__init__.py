@@ -10,6 +10,8 @@ the body (bytes). One request at a time.
         {"kind": "run", ...}     begin an execution; the body is the child's alone, the server does not read it
         {"kind": "hold", ...}    the parent is busy with a call: so many seconds at most do not count
         {"kind": "reply", ...}   the answer to it; the body is written to the child as it is
+        {"kind": "more"}         what was said has been dealt with; only then may more be said, so the two cannot block
+                                 each other by writing at the same time
     server -> parent
         {"kind": "ready", ...}   once, at the start: what holds, as probed in a child
         {"kind": "said"}         the body is what the child sent; only while an execution has proxies

@@ -68,6 +68,8 @@ class Execution:
         self.reaped = False
         self.streams = {stdout: Stream(head["stdout"]), stderr: Stream(head["stderr"]), sent: Stream(head["sent"])}
         self.sent = sent
+        self.parent_is_busy = False
+        """It has not dealt yet with what the child said; until then nothing more is said."""
         self.pending = bytearray()
         self.waiting_to_write = False
         self.ended = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
@@ -88,6 +90,8 @@ class Execution:
             usage = self._reap()
             if usage is None:
                 wait = self._enforce()
+        while self.parent_is_busy:
+            self._listen()
         self._drain()
         self._send_done(*usage)
 
@@ -106,10 +110,12 @@ class Execution:
         elif stream.size > stream.limit:
             self.kill("output")
             self.poll.unregister(file)
-        elif file == self.sent and self.replies is not None:
+        elif file == self.sent and self.replies is not None and not self.reaped:
             size = sum(map(len, stream.chunks))
             wire.write(1, [wire.frame({"kind": "said"}, size), *stream.chunks])
             stream.wipe()
+            self.poll.unregister(file)
+            self.parent_is_busy = True
 
     def _reap(self) -> tuple[int, float, int] | None:
         """Wait status, CPU seconds and peak memory of the child, once it has ended."""
@@ -183,6 +189,9 @@ class Execution:
             self.held_since = None
             self.pending += body
             self._write_reply()
+        elif head["kind"] == "more":
+            self.parent_is_busy = False
+            self.poll.register(self.sent, select.POLLIN)
 
     def _write_reply(self) -> None:
         """Write as much of the answer as the child takes, which may never read it."""

@@ -54,18 +54,11 @@ def serve(settings: Settings) -> NoReturn:
         except EOFError:
             server.close()
             sys.exit(0)
-        if head["kind"] == "run":
-            _carry_out(server, head, size)
-        else:  # an answer that came after its execution had ended
-            wire.read(0, size)
-
-
-def _carry_out(server: Server, head: wire.Head, size: int) -> None:
-    try:
-        server.execute(head, size)
-    except OSError as error:
-        wire.write(1, [wire.frame({"kind": "broken", "why": str(error)}, 0)])
-        sys.exit(1)
+        try:
+            server.execute(head, size)
+        except OSError as error:
+            wire.write(1, [wire.frame({"kind": "broken", "why": str(error)}, 0)])
+            sys.exit(1)
 
 
 class Server:

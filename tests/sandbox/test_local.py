@@ -260,6 +260,28 @@ def test_a_false_call(local: LocalSandbox, run: Run, source: str) -> None:
     assert result.status in {Status.NO_RESULT, Status.INVALID_RESULT, Status.OUTPUT_LIMIT, Status.TIMEOUT}
 
 
+def test_a_child_that_talks_while_it_is_answered_blocks_nobody(local: LocalSandbox, run: Run) -> None:
+    """Parent and server would wait for each other for ever if both could write at the same time."""
+
+    async def much(call: Call) -> Reply:
+        return Reply(values.encode("x" * 900_000).encode())
+
+    source = (
+        'import os, struct, threading\ndef f():\n    args = b\'g\\0\' + b\'["t",["t"],["d"]]\'\n'
+        "    call = struct.pack('>cIII', b'c', 0, 0, len(args)) + args\n"
+        "    threading.Thread(target=os.write, args=(3, call * 20 + b'v' * 900_000), daemon=True).start()\n"
+        "    print('x' * 60_000)\n    threading.Event().wait()"
+    )
+    start = time.monotonic()
+    (result,) = run(local, function(source, proxies=("g",), limits=Limits(cpu_s=0.2)), answer=much)
+    assert result.status in {Status.TIMEOUT, Status.OUTPUT_LIMIT, Status.CPU_LIMIT}
+    assert time.monotonic() - start < 60
+    assert value(run(local, job_that_calls, answer=double_nothing)[0]) == 0
+
+
+job_that_calls = function("def f(): return g()", proxies=("g",))
+
+
 def test_proxies_need_an_answer(local: LocalSandbox, run: Run) -> None:
     with pytest.raises(UsageError, match="answer"):
         run(local, function("def f(): return g()", proxies=("g",)))
