@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import z3
 
 from selfplay.sandbox.checkers.contracts.folds import Folds
+from selfplay.sandbox.checkers.contracts.laws import Laws
 from selfplay.sandbox.checkers.contracts.logic import Term, boolean, conj, disj, same
 from selfplay.sandbox.checkers.contracts.obligations import Book, Obligation, State
 from selfplay.sandbox.checkers.contracts.orders import Orders
@@ -42,8 +43,8 @@ class Encoder(Terms):
         self._entry_env: Variables = {}
 
     @property
-    def laws(self) -> list[Term]:
-        """True of the recursive functions in use; part of every proof."""
+    def laws(self) -> Laws:
+        """True of the recursive functions in use."""
         return self.folds.laws
 
     def obligations(self) -> list[Obligation]:

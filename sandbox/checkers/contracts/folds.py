@@ -4,21 +4,20 @@
 ``f(a, low, high - 1) + (e(a[high-1]) if t(a[high-1]) else 0)`` elsewhere. Comprehensions that differ in names only
 share one function, so that what an invariant says about a prefix is about the same function as the postcondition.
 
-What needs induction is given as laws, each true of every such function: items outside the window do not matter, a sum
-splits anywhere, an extremum bounds every item and is one of them.
+What needs induction is in `laws`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 
 import z3
 
+from selfplay.sandbox.checkers.contracts.laws import Declared, Laws
 from selfplay.sandbox.checkers.contracts.logic import Term, greater, ite, lesser, minus, plus, term_of
 from selfplay.sandbox.checkers.contracts.sorts import ListOf, Sort
 from selfplay.sandbox.checkers.contracts.terms import Span, Terms, Variables
-from selfplay.sandbox.checkers.contracts.tree import Domain, Fold, Let, Old, Var
+from selfplay.sandbox.checkers.contracts.tree import Const, Domain, Fold, Let, Old, Var
 from selfplay.sandbox.checkers.contracts.values import PLACE, Scalar, Seq, Symbol
 
 
@@ -75,7 +74,7 @@ class Folds:
 
     def __init__(self, terms: Terms) -> None:
         self.terms, self.store = terms, terms.store
-        self.laws: list[Term] = []
+        self.laws = Laws(self.store)
         self._declared: dict[str, Recursive] = {}
 
     def apply(self, node: Fold, env: Variables) -> Symbol:
@@ -97,7 +96,7 @@ class Folds:
         counted = [term_of(span.low)] if node.domain.counted else []
         free = [flat for name in shape.free for flat in self.store.flat(env[name])]
         value = declared.function(*window, term_of(span.low), term_of(span.high), *counted, *free)
-        if node.kind in ("min", "max"):
+        if node.kind != "sum":
             value = self.terms.named(node.kind, value)
         return self.store.unpack(value, declared.result)
 
@@ -136,22 +135,36 @@ class Folds:
                 test = self.terms.truth(node.test, {**inner, **bound}) if node.test else True
                 return test, store.pack(self.terms.read(node.body, {**inner, **bound}))
 
-        rest = function(*window, low, high - 1, *counted, *free)
-        test, last = at(high - 1, window)
-        if node.kind == "sum":
-            value = ite(high <= low, 0, rest + ite(test, last, 0))
-            self._sum_laws(function, window, [low, high, *counted, *free], lambda j, array: ite_zero(*at(j, array)))
-        elif node.kind == "list":
-            value = self._filtered(node, low, high, rest, test, last)
-        else:
-            better = lesser if node.kind == "min" else greater
-            value = ite(high <= low, 0, ite(high <= low + 1, last, better(rest, last)))
-            self._extremum_laws(function, node.kind, params, lambda j: at(j, window)[1])
-        z3.RecAddDefinition(function, params, value)
-        if window:
-            self._frame_law(function, params)
+        fold = Declared(
+            function, window, low, high, [*counted, *free], lambda j, a: at(j, a)[0], lambda j, a: at(j, a)[1]
+        )
+        z3.RecAddDefinition(function, params, self._definition(node, fold))
+        self._state_laws(node, fold)
         declared = self._declared[shape.key] = Recursive(function, node.sort)
         return declared
+
+    def _definition(self, node: Fold, fold: Declared) -> Term:
+        low, high = fold.low, fold.high
+        rest, test, last = fold.over(low, high - 1), fold.test(high - 1, fold.window), fold.item(high - 1, fold.window)
+        if node.kind == "sum":
+            return ite(high <= low, 0, rest + ite(test, last, 0))
+        if node.kind == "list":
+            return self._filtered(node, low, high, rest, test, last)
+        better = lesser if node.kind == "min" else greater
+        return ite(high <= low, 0, ite(high <= low + 1, last, better(rest, last)))
+
+    def _state_laws(self, node: Fold, fold: Declared) -> None:
+        laws = self.laws
+        laws.frame(fold)
+        if node.kind == "sum":
+            laws.sum(fold)
+            if node.test is not None and isinstance(node.body, Const) and node.body.value == 1:
+                laws.count(fold)
+        elif node.kind == "list":
+            assert isinstance(node.sort, ListOf)
+            laws.filter(fold, node.sort.item)
+        else:
+            laws.extremum(fold, node.kind)
 
     def _filtered(self, node: Fold, low: Term, high: Term, rest: Term, test: Term, last: Term) -> Term:
         assert isinstance(node.sort, ListOf)
@@ -161,48 +174,3 @@ class Folds:
         longer = Seq(z3.Store(before.array, before.length, last), 0, before.length + 1, node.sort)
         empty = store.pack(store.sequence(node.sort, []))
         return ite(high <= low, empty, ite(test, store.pack(longer), store.pack(before)))
-
-    def _law(self, params: list[Term], premise: Term, conclusion: Term, *trigger: Term) -> None:
-        pattern = trigger[0] if len(trigger) == 1 else z3.MultiPattern(*trigger)
-        self.laws.append(z3.ForAll(params, z3.Implies(premise, conclusion), patterns=[pattern]))
-
-    def _frame_law(self, function: Term, params: list[Term]) -> None:
-        """Changing an item outside the window changes nothing."""
-        array, low, high, *rest = params
-        i, x = z3.Int(self.store.name("i")), z3.Const(self.store.name("x"), array.sort().range())
-        changed = function(z3.Store(array, i, x), low, high, *rest)
-        self._law([*params, i, x], z3.Or(i < low, i >= high), changed == function(*params), changed)
-
-    def _sum_laws(
-        self, function: Term, window: list[Term], rest: list[Term], at: Callable[[Term, list[Term]], Term]
-    ) -> None:
-        """A sum splits anywhere, its first item may be taken off, and changing an item adds the difference."""
-        low, high, *free = rest
-        middle, second = z3.Int(self.store.name("middle")), z3.Int(self.store.name("second"))
-        params = [*window, *rest]
-        whole, tail = function(*params), function(*window, second, high, *free)
-        left, right = function(*window, low, middle, *free), function(*window, middle, high, *free)
-        self._law([*params, middle], z3.And(low <= middle, middle <= high), whole == left + right, left, right)
-        one_less = z3.And(low < high, second == low + 1)
-        self._law([*params, second], one_less, whole == at(low, window) + tail, whole, tail)
-        for array in window:
-            i, x = z3.Int(self.store.name("i")), z3.Const(self.store.name("x"), array.sort().range())
-            stored = z3.Store(array, i, x)
-            changed = function(stored, *rest)
-            difference = at(i, [stored]) - at(i, [array])
-            self._law([*params, i, x], z3.And(low <= i, i < high), changed == whole + difference, changed)
-
-    def _extremum_laws(self, function: Term, kind: str, params: list[Term], at: Callable[[Term], Term]) -> None:
-        """An extremum bounds every item and is one of them."""
-        index = next(i for i, param in enumerate(params) if param.sort() == z3.IntSort())
-        low, high = params[index], params[index + 1]
-        j, extremum = z3.Int(self.store.name("j")), function(*params)
-        inside = z3.And(low <= j, j < high)
-        if index:  # over a list: its items are the triggers
-            bounds = extremum <= at(j) if kind == "min" else extremum >= at(j)
-            self._law([*params, j], inside, bounds, extremum, params[0][j])
-        self._law(params, low < high, z3.Exists([j], z3.And(inside, extremum == at(j))), extremum)
-
-
-def ite_zero(test: Term, value: Term) -> Term:
-    return ite(test, value, 0)

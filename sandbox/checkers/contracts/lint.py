@@ -37,7 +37,7 @@ RESULTS = 12
 TRIED_FOR_IMPOSSIBLE = 4
 HARD_BELOW = 0.02
 """Share of random inputs that a precondition should let through."""
-_EFFORT = (*CHEAP, *DEAR[:4])
+_EFFORT = (*CHEAP, *DEAR[:6])
 
 
 def lint(program: Program, limits: Limits, *, written: bool = False) -> ProofVerdict:

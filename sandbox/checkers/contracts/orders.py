@@ -19,8 +19,8 @@ _COUNT = Fold(
     0,
     INT,
     "sum",
-    Domain(("x'0",), items=Var(0, _INTS, "list'0")),
-    Compare(0, BOOL, "==", Var(0, INT, "x'0"), Var(0, INT, "v'0")),
+    Domain(("x.0",), items=Var(0, _INTS, "list.0")),
+    Compare(0, BOOL, "==", Var(0, INT, "x.0"), Var(0, INT, "v.0")),
     Const(0, INT, 1),
 )
 """``list.count(v)``, the very fold that the method is read as."""
@@ -51,7 +51,7 @@ class Orders:
 
     def _count(self, value: Seq, item: Term) -> Term:
         with self.folds.terms.quietly():
-            found = self.folds.apply(_COUNT, {"list'0": value, "v'0": Scalar(item)})
+            found = self.folds.apply(_COUNT, {"list.0": value, "v.0": Scalar(item)})
         assert isinstance(found, Scalar)
         return found.term
 
@@ -65,6 +65,11 @@ class Orders:
                 Seq(array, low, high - low, _INTS),
             )
             law = z3.Implies(low <= high, boolean(self.is_sorted(made, given)))
-            self.folds.laws.append(z3.ForAll([array, low, high], law, patterns=[made.array]))
+            laws, j, k = self.folds.laws, z3.Int("j"), z3.Int("k")
+            laws.always.append(z3.ForAll([array, low, high], law, patterns=[made.array]))
+            there, here = z3.And(low <= j, j < high), z3.And(k >= 0, k < high - low)
+            same_item = made.array[k] == array[j]
+            laws.occurrence([array, low, high, j], there, z3.Exists([k], z3.And(here, same_item)), made.array, array[j])
+            laws.occurrence([array, low, high, k], here, z3.Exists([j], z3.And(there, same_item)), made.array[k])
         found = self._function(value.array, term_of(value.start), term_of(value.stop))
         return Seq(self.folds.terms.named("sorted", found), 0, value.length, _INTS)

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import z3
 
-from selfplay.sandbox.checkers.contracts.logic import Term, boolean, term_of
+from selfplay.sandbox.checkers.contracts.laws import Laws
+from selfplay.sandbox.checkers.contracts.logic import Term, boolean
 from selfplay.sandbox.checkers.contracts.obligations import Obligation
 
 
@@ -24,10 +25,14 @@ class Attempt(NamedTuple):
     models: bool
     """Model-based instantiation and z3's preprocessing: slower, but can also say that there is a countermodel."""
     seed: int = 0
+    occurrence: bool = False
+    """With the laws about what occurs in lists; left out where there are none."""
 
 
 CHEAP = (Attempt(10_000, False), Attempt(10_000, True))
 DEAR = (
+    Attempt(20_000, False, occurrence=True),
+    Attempt(100_000, False, occurrence=True),
     *(Attempt(50_000, models, seed) for seed in (0, 1, 2) for models in (False, True)),
     *(Attempt(200_000, models) for models in (False, True)),
     *(Attempt(500_000, models, seed) for seed in (0, 1) for models in (False, True)),
@@ -65,8 +70,10 @@ class Prover:
     def spent(self) -> bool:
         return self.used >= self.total
 
-    def attempt(self, attempt: Attempt, facts: Sequence[Term], goal: Term) -> Finding:
+    def attempt(self, attempt: Attempt, laws: Laws, facts: Sequence[Term], goal: Term) -> Finding:
         """Try to prove that `goal` follows from `facts`."""
+        if attempt.occurrence and not laws.sometimes:
+            return Finding(Answer.UNKNOWN)
         rlimit = min(attempt.rlimit, self.step, self.total - self.used)
         if rlimit <= 0 or attempt.rlimit > self.step:
             return Finding(Answer.UNKNOWN)
@@ -76,7 +83,8 @@ class Prover:
         solver.set("rlimit", rlimit)
         if attempt.seed:
             solver.set("random_seed", attempt.seed)
-        solver.add([term_of(fact) for fact in facts])
+        solver.add([*laws.always, *(laws.sometimes if attempt.occurrence else ())])
+        solver.add([boolean(fact) for fact in facts])
         solver.add(z3.Not(boolean(goal)))
         try:
             answer = solver.check()
@@ -88,8 +96,7 @@ class Prover:
         return Finding(Answer.COUNTERMODEL if answer == z3.sat else Answer.UNKNOWN, _model(solver))
 
     def _count(self, solver: z3.Solver) -> None:
-        statistics = solver.statistics()
-        count = next((statistics[i][1] for i in range(len(statistics)) if statistics[i][0] == "rlimit count"), 0)
+        count = _rlimit_count(solver.statistics())
         self.used += max(count - self._counted, 0)
         self._counted = max(count, self._counted)
 
@@ -97,16 +104,25 @@ class Prover:
         """To be called when the context is a new one, whose counter starts again."""
         self._counted = 0
 
-    def prove(self, obligation: Obligation, laws: Sequence[Term], attempts: Sequence[Attempt]) -> list[Finding]:
+    def prove(self, obligation: Obligation, laws: Laws, attempts: Sequence[Attempt]) -> list[Finding]:
         """The findings of attempts up to the first that settles the obligation."""
         found = []
         for attempt in attempts:
             if self.spent:
                 break
-            found.append(self.attempt(attempt, [*laws, *obligation.facts], obligation.goal))
+            found.append(self.attempt(attempt, laws, obligation.facts, obligation.goal))
             if found[-1].answer is not Answer.UNKNOWN:
                 break
         return found
+
+
+def _rlimit_count(statistics: z3.Statistics) -> int:
+    """The counter alone; reading all statistics costs as much as a small proof."""
+    context, handle = statistics.ctx.ref(), statistics.stats
+    for i in reversed(range(z3.Z3_stats_size(context, handle))):
+        if z3.Z3_stats_get_key(context, handle, i) == "rlimit count":
+            return int(z3.Z3_stats_get_uint_value(context, handle, i))
+    return 0
 
 
 def _model(solver: z3.Solver) -> z3.ModelRef | None:

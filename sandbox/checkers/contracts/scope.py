@@ -79,6 +79,6 @@ class Scope:
         """Introduce a comprehension's variable and return its unique name."""
         self.names.claim(name, line, "a variable")
         self.fresh += 1
-        unique = f"{name}'{self.fresh}"
+        unique = f"{name}.{self.fresh}"
         self.bound[name] = (unique, sort)
         return unique

@@ -113,8 +113,8 @@ def _replayed(open_: Sequence[Open], encoder: Encoder, replay: Replay) -> ProofV
 def _without_inputs(encoder: Encoder, prover: Prover, replay: Replay) -> ProofVerdict | None:
     """No test satisfied the precondition: show that nothing does, or find an input that does and try it."""
     facts = encoder.precondition(replay.function)
-    for attempt in (*CHEAP, *DEAR[:2]):
-        finding = prover.attempt(attempt, [*encoder.laws, *facts], False)
+    for attempt in (*CHEAP, *DEAR[2:4]):
+        finding = prover.attempt(attempt, encoder.laws, facts, False)
         if finding.answer is Answer.PROVED:
             return ProofVerdict(
                 ProofStatus.VACUOUS, "nothing satisfies the precondition", Blame.PROPOSER, "prove", level=ProofLevel.SMT
