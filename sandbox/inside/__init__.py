@@ -12,6 +12,7 @@ the body (bytes). One request at a time.
         {"kind": "reply", ...}   the answer to it; the body is written to the child as it is
         {"kind": "more"}         what was said has been dealt with; only then may more be said, so the two cannot block
                                  each other by writing at the same time
+        {"kind": "stop"}         the child said more than is allowed: kill it
     server -> parent
         {"kind": "ready", ...}   once, at the start: what holds, as probed in a child
         {"kind": "said"}         the body is what the child sent; only while an execution has proxies

@@ -189,6 +189,8 @@ class Execution:
             self.held_since = None
             self.pending += body
             self._write_reply()
+        elif head["kind"] == "stop":
+            self.kill("output")
         elif head["kind"] == "more":
             self.parent_is_busy = False
             self.poll.register(self.sent, select.POLLIN)

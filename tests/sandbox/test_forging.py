@@ -6,6 +6,7 @@ On the real sandbox. The honest control of each mode makes sure that it is the f
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -199,6 +200,23 @@ def test_a_program_that_sleeps_fails_and_costs_the_others_nothing(pool: CodePool
     short = replace(FUNCTION, limits=Limits(cpu_s=0.1, memory=256 * MIB))
     slept, honest = pool.judge([(short, sleepy), (replace(FUNCTION, seed=3), HONEST)])
     assert (slept.outcome, slept.parts, honest.outcome) == (Outcome.FAIL, ("timeout", "timeout"), Outcome.PASS)
+
+
+CHATTER = {
+    "junk": "os.write(3, b'v' * 65536)",
+    "one endless record": "os.write(3, b'c' + bytes(8) + b'\\xff' * 65536)",
+    "tiny records": "os.write(3, (b'q' + bytes(12)) * 4000)",
+    "huge calls": "solve('x' * 900_000)",
+}
+
+
+@pytest.mark.parametrize("what", CHATTER)
+def test_a_suite_that_says_too_much_is_stopped_before_it_costs_the_parent_anything(pool: CodePool, what: str) -> None:
+    tests = f"import os\ndef test_a():\n    solve(3)\n    while True: {CHATTER[what]}\n"
+    used = time.process_time()
+    (verdict,) = pool.judge([(RUN, Trial(HONEST, tests))])
+    assert verdict.outcome in (Outcome.FAIL, Outcome.INVALID_CLAIM), verdict
+    assert time.process_time() - used < 1.0
 
 
 def test_policies_decide_what_odd_numbers_are_worth(pool: CodePool) -> None:
