@@ -29,6 +29,7 @@ ARMS = {
     "frozen_proposer": Arm(f"{FOLDER}/frozen_proposer.toml"),
     "format_only": Arm(f"{FOLDER}/format_only.toml"),
 }
+NOTES = ("label_right", "label_gap", "vote_share")
 COMMON = [
     "schedule.generations=60", "game.settings.exam_temperature=1.0", "game.settings.exam_size=500",
     "evaluation.every=20", "evaluation.tasks=500", "evaluation.final_tasks=500",
@@ -58,15 +59,16 @@ def report(played: Mapping[str, Sequence[Played]]) -> list[str]:
         if {"self_vote", other} <= marks.keys():
             lines.append(difference(f"self_vote - {other} ({paper})", marks["self_vote"], marks[other], margin))
     for arm, runs in played.items():
-        lines.append(f"- {arm}: {', '.join(course(runs, what) for what in ('label_right', 'label_gap', 'vote_share'))}")
+        lines.append(f"- {arm}: {', '.join(filter(None, (course(runs, what) for what in NOTES)))}")
     return lines
 
 
 def course(runs: Sequence[Played], what: str) -> str:
-    """A note in the first and in the last ten generations, averaged over the runs."""
-    series = [[line["notes"].get(what, np.nan) for line in run.run.metrics()] for run in runs]
-    first, last = np.nanmean([s[:10] for s in series]), np.nanmean([s[-10:] for s in series])
-    return f"{what} {first:.2f} -> {last:.2f}"
+    """A note in the first and in the last ten generations, averaged over the runs; empty where the arm has none."""
+    series = np.array([[line["notes"].get(what, np.nan) for line in run.run.metrics()] for run in runs])
+    if np.isnan(series).all():
+        return ""
+    return f"{what} {np.nanmean(series[:, :10]):.2f} -> {np.nanmean(series[:, -10:]):.2f}"
 
 
 if __name__ == "__main__":

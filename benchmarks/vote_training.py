@@ -1,4 +1,4 @@
-"""How does learning from one's own votes end, and does re-initialising help? `make bench-vote-training`.
+"""How does learning from one's own votes end, and does re-initialising help? `make bench-vote_training`.
 
 Claims, named beforehand. Metric: pass@1, the share of 500 held-out products (never trained on) that one sample at
 temperature 1 gets right. 3 seeds each.
