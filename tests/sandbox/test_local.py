@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -342,6 +343,23 @@ def test_a_plain_user_reaches_the_same_level() -> None:
     if "No module named" in done.stderr or "Permission" in done.stderr:
         pytest.skip(f"that user cannot run this checkout: {done.stderr.splitlines()[-1]}")
     assert done.stdout.split() == ["L3", "ok", "1000"], done.stderr
+
+
+def test_without_user_namespaces_there_is_level_two() -> None:
+    """As in a container: a user namespace in which no other one may be made."""
+    program = (
+        "import asyncio\nfrom selfplay.sandbox.local import LocalSandbox\n"
+        "async def main():\n    async with LocalSandbox(workers=1) as s:\n"
+        "        print(s.level.name, s.describe()['layers']['namespaces'])\nasyncio.run(main())"
+    )
+    shell = f"echo 0 > /proc/sys/user/max_user_namespaces && exec {sys.executable} -c {shlex.quote(program)}"
+    done = subprocess.run(["unshare", "-Ur", "sh", "-c", shell], capture_output=True, text=True, cwd=ROOT, check=False)
+    if "unshare:" in done.stderr or "max_user_namespaces" in done.stderr:
+        pytest.skip(f"this machine cannot pretend: {done.stderr.strip()}")
+    level, _, why = done.stdout.partition(" ")
+    assert level == "L2", done.stderr
+    assert "in force" not in why
+    assert "the sandbox reaches level L2 only" in done.stderr
 
 
 # Trouble
