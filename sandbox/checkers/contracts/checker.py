@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from importlib import metadata
 
 from selfplay.sandbox.checkers.contracts.faults import Fault
+from selfplay.sandbox.checkers.contracts.forms import read_file, read_problem, read_solution
 from selfplay.sandbox.checkers.contracts.problem import BadProblem, Problem
-from selfplay.sandbox.checkers.contracts.program import read_file, read_problem, read_solution
 from selfplay.sandbox.checkers.contracts.tree import Program
 from selfplay.sandbox.checkers.types import Blame, Claim, ProofStatus, ProofVerdict
 

@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
 from selfplay.sandbox.checkers.contracts import models
+from selfplay.sandbox.checkers.contracts.compare import equal
 from selfplay.sandbox.checkers.contracts.encoder import Encoder, old_names
 from selfplay.sandbox.checkers.contracts.evaluate import RunFault, TooMuch, Value
 from selfplay.sandbox.checkers.contracts.inputs import Inputs
 from selfplay.sandbox.checkers.contracts.logic import Term, boolean, conj, neg
 from selfplay.sandbox.checkers.contracts.obligations import Obligation, State, TooMany
-from selfplay.sandbox.checkers.contracts.prove import CHEAP, DEAR, Answer, Finding, Prover, new_context
+from selfplay.sandbox.checkers.contracts.prove import CHEAP, DEAR, Answer, Attempt, Finding, Prover, new_context
 from selfplay.sandbox.checkers.contracts.replay import Replay, Undefined, plain
 from selfplay.sandbox.checkers.contracts.sorts import INT, NONE, STR, DictOf, ListOf, Sort, TupleOf
 from selfplay.sandbox.checkers.contracts.tree import Function, NewDict, Program
@@ -37,7 +38,7 @@ RESULTS = 12
 TRIED_FOR_IMPOSSIBLE = 4
 HARD_BELOW = 0.02
 """Share of random inputs that a precondition should let through."""
-_EFFORT = (*CHEAP, *DEAR[:6])
+_EFFORT = (*CHEAP, DEAR[0], *DEAR[2:4])
 
 
 def lint(program: Program, limits: Limits, *, written: bool = False) -> ProofVerdict:
@@ -100,8 +101,8 @@ class _Lint:
         except TooMuch:
             return False
 
-    def _prove(self, facts: list[Term], goal: Term) -> Finding:
-        findings = self.prover.prove(Obligation("", 0, "", "", tuple(facts), goal), self.encoder.laws, _EFFORT)
+    def _prove(self, facts: list[Term], goal: Term, effort: Sequence[Attempt] = _EFFORT) -> Finding:
+        findings = self.prover.prove(Obligation("", 0, "", "", tuple(facts), goal), self.encoder.laws, effort)
         with_model = [finding for finding in findings if finding.model is not None]
         return (
             findings[-1] if findings and not with_model else with_model[-1] if with_model else Finding(Answer.UNKNOWN)
@@ -207,7 +208,7 @@ class _Lint:
             }
             result, facts = self._result("some")
             goal = neg(self._post(result, env))
-            if self._prove(facts, goal).answer is Answer.PROVED:
+            if self._prove(facts, goal, CHEAP).answer is Answer.PROVED:
                 names = [name for name, _ in self.function.params]
                 shown: dict[str, Json] = dict(zip(names, map(plain, args), strict=True))
                 fault = _fault(ProofStatus.IMPOSSIBLE, "no result satisfies the postcondition", "ensures")
@@ -237,7 +238,7 @@ class _Lint:
         other, more = self._result("other")
         env = dict(self.state.env)
         posts = [self._post(one, env), self._post(other, env)]
-        finding = self._prove([*self.before, *facts, *more, *posts], self.encoder.store.equal(one, other))
+        finding = self._prove([*self.before, *facts, *more, *posts], equal(self.encoder.store, one, other))
         if finding.answer is Answer.PROVED:
             self.notes.append("determinate")
         elif self._several():

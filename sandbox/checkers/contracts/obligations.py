@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from selfplay.sandbox.checkers.contracts.ledger import Entry
 from selfplay.sandbox.checkers.contracts.logic import Term
-from selfplay.sandbox.checkers.contracts.terms import Entry
 from selfplay.sandbox.checkers.contracts.values import Symbol
 
 

@@ -97,6 +97,10 @@ class BodyReader(Reader):
             case ast.Return(value=value):
                 return [self._return(value, line)], False
             case ast.Assert(test=test):
+                if any(isinstance(part, ast.Name) and part.id in ("old", "implies") for part in ast.walk(test)):
+                    raise malformed(
+                        line, "Python runs asserts: old() has no meaning there; write implies as `not p or q`"
+                    )
                 with self.scope.specifying():
                     return [Assert(line, self.expr(test, BOOL), shown(test))], True
         raise malformed(line, f"`{shown(node)}` ({type(node).__name__}) is outside the language")

@@ -1,23 +1,15 @@
-"""Expressions as z3 terms, with what must hold for them to be defined.
-
-Reading an expression gives its value and leaves entries in a ledger, in the order of evaluation: **checks** that must
-be proved there (index in range, divisor not zero, a callee's precondition), and **facts** that hold from there on (a
-callee's postcondition). An entry is closed over the conditions and bound variables under which it arises, so ``i < n
-and a[i] > 0`` checks the index only where ``i < n``, in code and in specifications alike.
-
-Indices have two encodings. `strict` demands ``0 <= i < len(a)``, which implies Python's meaning and keeps terms small;
-otherwise negative indices count from the end and slices are clipped, as in Python. A proof in either is a proof.
-"""
+"""Expressions as z3 terms: reading one gives its value and leaves in the ledger what must hold for it to be defined."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import z3
 
 from selfplay.sandbox.checkers.contracts import logic
+from selfplay.sandbox.checkers.contracts.compare import choose, equal, less
+from selfplay.sandbox.checkers.contracts.containers import Containers
 from selfplay.sandbox.checkers.contracts.logic import (
     Term,
     conj,
@@ -28,7 +20,6 @@ from selfplay.sandbox.checkers.contracts.logic import (
     ite,
     minus,
     neg,
-    plus,
     quotient,
     remainder,
 )
@@ -60,19 +51,9 @@ from selfplay.sandbox.checkers.contracts.tree import (
     Slice,
     Var,
 )
-from selfplay.sandbox.checkers.contracts.values import PLACE, SHORT, Record, Scalar, Seq, Store, Symbol, Table
+from selfplay.sandbox.checkers.contracts.values import PLACE, Record, Scalar, Seq, Symbol, Table
 
 Variables = Mapping[str, Symbol]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A check to be proved, or (`kind` empty) a fact that holds from here on."""
-
-    formula: Term
-    kind: str = ""
-    line: int = 0
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +70,8 @@ class Span:
         return conj([self.low <= self.index, self.index < self.high])
 
 
-class Terms:
+class Terms(Containers):
     """Reads expressions; what needs the whole program is added by `Encoder`."""
-
-    def __init__(self, store: Store, *, strict: bool) -> None:
-        self.store, self.strict = store, strict
-        self.ledger: list[Entry] = []
-        self._around: list[tuple[list[Term], Term]] = []
-        """Bound variables and conditions of what encloses the present place."""
-        self._quiet = False
 
     def call(self, node: Call, args: list[Symbol]) -> Symbol:
         raise NotImplementedError
@@ -111,50 +85,6 @@ class Terms:
     def compare_sorted(self, left: Expr, right: Expr, env: Variables) -> Term:
         """``left == right``, where at least one of them is a call of `sorted`."""
         raise NotImplementedError
-
-    def entries(self) -> list[Entry]:
-        """The ledger since it was last asked for."""
-        found, self.ledger = self.ledger, []
-        return found
-
-    def check(self, condition: Term, kind: str, line: int, text: str = "") -> None:
-        if condition is not True:
-            self.ledger.append(Entry(self._closed(condition), kind, line, text))
-
-    def fact(self, condition: Term) -> None:
-        if condition is not True:
-            self.ledger.append(Entry(self._closed(condition)))
-
-    def _closed(self, formula: Term) -> Term:
-        for bound, condition in reversed(self._around):
-            formula = forall(bound, condition, formula)
-        return formula
-
-    def named(self, hint: str, term: Term) -> Term:
-        """A constant that equals `term`, where that makes sense.
-
-        Laws are triggered by terms outside quantifiers, and a goal such as ``result in a`` may become one as a whole.
-        """
-        if self._quiet or any(bound for bound, _ in self._around):
-            return term
-        constant = z3.Const(self.store.name(hint), term.sort())
-        self.ledger.append(Entry(constant == term))
-        return constant
-
-    @contextmanager
-    def under(self, condition: Term, bound: list[Term] | None = None) -> Iterator[None]:
-        """Inside it, entries arise only where `condition` holds, for all values of `bound`."""
-        self._around.append((bound or [], condition))
-        yield
-        self._around.pop()
-
-    @contextmanager
-    def quietly(self) -> Iterator[None]:
-        """Inside it, nothing is entered: the expression is known to be defined."""
-        before, around, quiet = self.ledger, self._around, self._quiet
-        self.ledger, self._around, self._quiet = [], [], True
-        yield
-        self.ledger, self._around, self._quiet = before, around, quiet
 
     def truth(self, node: Expr, env: Variables) -> Term:
         """A bool expression."""
@@ -209,7 +139,7 @@ class Terms:
             case Let(name=name, value=inner, body=body):
                 return self.read(body, {**env, name: self.read(inner, env)})
             case Member(item=item, base=base):
-                return Scalar(self._member(self.read(item, env), self.read(base, env)))
+                return Scalar(self.member(self.read(item, env), self.read(base, env)))
         return self._container(node, env)
 
     def _container(self, node: Expr, env: Variables) -> Symbol:
@@ -221,7 +151,7 @@ class Terms:
                 assert isinstance(table, Table)
                 packed = self.store.pack(self.read(key, env))
                 found = self.store.unpack(table.values[packed], table.sort.value)
-                return self.store.choose(table.has[packed], found, self.read(default, env))
+                return choose(table.has[packed], found, self.read(default, env))
             case Slice():
                 return self._slice(node, env)
             case Join(left=left, right=right):
@@ -268,20 +198,20 @@ class Terms:
         left, right = self.read(node.left, env), self.read(node.right, env)
         match node.op:
             case "==":
-                return self.store.equal(left, right)
+                return equal(self.store, left, right)
             case "!=":
-                return neg(self.store.equal(left, right))
+                return neg(equal(self.store, left, right))
             case "<":
-                return self.store.less(left, right)
+                return less(self.store, left, right)
             case ">":
-                return self.store.less(right, left)
+                return less(self.store, right, left)
             case "<=":
                 if isinstance(left, Scalar) and isinstance(right, Scalar):
                     return left.term <= right.term
-                return neg(self.store.less(right, left))
+                return neg(less(self.store, right, left))
         if isinstance(left, Scalar) and isinstance(right, Scalar):
             return left.term >= right.term
-        return neg(self.store.less(left, right))
+        return neg(less(self.store, left, right))
 
     def _choice(self, node: Choice, env: Variables) -> Symbol:
         test = self.truth(node.test, env)
@@ -289,7 +219,7 @@ class Terms:
             then = self.read(node.then, env)
         with self.under(neg(test)):
             otherwise = self.read(node.otherwise, env)
-        return self.store.choose(test, then, otherwise)
+        return choose(test, then, otherwise)
 
     def _builtin(self, node: Builtin, env: Variables) -> Symbol:
         args = [self.read(arg, env) for arg in node.args]
@@ -315,17 +245,6 @@ class Terms:
             found = logic.lesser(found, number) if node.name == "min" else logic.greater(found, number)
         return Scalar(found)
 
-    def place(self, value: Seq, index: Term, line: int) -> Term:
-        """The absolute index of ``value[index]``, checked."""
-        if isinstance(index, int) and index < 0:
-            self.check(value.length >= -index, "index", line)
-            return plus(value.stop, index)
-        if self.strict:
-            self.check(conj([index >= 0, index < value.length]), "index", line)
-            return plus(value.start, index)
-        self.check(conj([-value.length <= index, index < value.length]), "index", line)
-        return plus(value.start, self.named("index", logic.term_of(ite(index >= 0, index, index + value.length))))
-
     def _item(self, node: Item, env: Variables) -> Symbol:
         base, index = self.read(node.base, env), self.read(node.index, env)
         if isinstance(base, Table):
@@ -337,40 +256,11 @@ class Terms:
 
     def _slice(self, node: Slice, env: Variables) -> Symbol:
         base = self.seq(node.base, env)
-        start = self.number(node.start, env) if node.start else 0
-        stop = self.number(node.stop, env) if node.stop else base.length
         if node.start is None and node.stop is None:
             return base
-        if self.strict:
-            start, stop = (base.length + end if isinstance(end, int) and end < 0 else end for end in (start, stop))
-            self.check(conj([start >= 0, start <= stop, stop <= base.length]), "slice", node.line)
-            return Seq(base.array, plus(base.start, start), minus(stop, start), base.sort)
-        start, stop = self._clipped(start, base.length), self._clipped(stop, base.length)
-        return Seq(base.array, plus(base.start, start), logic.greater(minus(stop, start), 0), base.sort)
-
-    def _clipped(self, end: Term, length: Term) -> Term:
-        if end is length:
-            return end
-        if isinstance(end, int):
-            return logic.lesser(end, length) if end >= 0 else logic.greater(length + end, 0)
-        return ite(end < 0, logic.greater(end + length, 0), logic.lesser(end, length))
-
-    def join(self, left: Seq, right: Seq) -> Seq:
-        """``left + right``."""
-        if isinstance(left.length, int) and left.length == 0:
-            return right
-        if isinstance(right.length, int) and right.length <= SHORT:
-            array = left.array
-            for k in range(right.length):
-                array = z3.Store(array, logic.term_of(plus(left.stop, k)), right.array[plus(right.start, k)])
-            return Seq(array, left.start, plus(left.length, right.length), left.sort)
-        k = z3.Int(PLACE)
-        second = right.array[plus(minus(k, left.length), right.start)]
-        array = z3.Lambda([k], z3.If(k < left.length, left.array[plus(left.start, k)], second))
-        return Seq(array, 0, plus(left.length, right.length), left.sort)
-
-    def append(self, value: Seq, item: Symbol) -> Seq:
-        return Seq(self.store.put(value, value.stop, item), value.start, plus(value.length, 1), value.sort)
+        start = self.number(node.start, env) if node.start else 0
+        stop = self.number(node.stop, env) if node.stop else base.length
+        return self.cut(base, start, stop, node.line)
 
     def _dict(self, node: NewDict, env: Variables) -> Symbol:
         assert isinstance(node.sort, DictOf)
@@ -380,35 +270,6 @@ class Terms:
         for key, value in node.items:
             table = self.enter(table, self.read(key, env), self.read(value, env))
         return table
-
-    def enter(self, table: Table, key: Symbol, value: Symbol) -> Table:
-        """The dictionary after ``table[key] = value``."""
-        packed = self.store.pack(key)
-        count = table.count + ite(table.has[packed], 0, 1)
-        values = z3.Store(table.values, packed, self.store.pack(value))
-        return Table(z3.Store(table.has, packed, z3.BoolVal(True)), values, count, table.sort)
-
-    def _member(self, item: Symbol, base: Symbol) -> Term:
-        store = self.store
-        if isinstance(base, Table):
-            return base.has[store.pack(item)]
-        assert isinstance(base, Seq)
-        if base.sort == (item.sort if isinstance(item, Seq) else None):
-            return self._substring(item, base)
-        if isinstance(base.length, int) and base.length <= SHORT:
-            return disj([store.equal(store.item(base, plus(base.start, k)), item) for k in range(base.length)])
-        j = z3.Int(store.name("j"))
-        return exists([j], conj([base.start <= j, j < base.stop, store.equal(store.item(base, j), item)]))
-
-    def _substring(self, item: Symbol, base: Seq) -> Term:
-        assert isinstance(item, Seq)
-        windows = Seq(base.array, 0, item.length, base.sort)
-        if isinstance(base.length, int) and isinstance(item.length, int):
-            places = range(base.length - item.length + 1)
-            return disj([self.store.equal(_at(windows, plus(base.start, k)), item) for k in places])
-        j = z3.Int(self.store.name("j"))
-        fits = [base.start <= j, j + item.length <= base.stop]
-        return exists([j], conj([*fits, self.store.equal(_at(windows, j), item)]))
 
     def span(self, domain: Domain, env: Variables) -> Span:
         """A domain with a new index variable."""
@@ -445,7 +306,3 @@ def _itself(term: Term) -> Term:
 
 def _both(term: Term) -> tuple[Term, Term]:
     return term, -term
-
-
-def _at(window: Seq, start: Term) -> Seq:
-    return Seq(window.array, start, window.length, window.sort)

@@ -15,14 +15,8 @@ import z3
 
 from selfplay.sandbox.checkers.contracts.logic import (
     Term,
-    conj,
-    disj,
-    forall,
-    imp,
     ite,
-    minus,
     plus,
-    same,
     term_of,
 )
 from selfplay.sandbox.checkers.contracts.sorts import BOOL, INT, STR, DictOf, ListOf, Sort, TupleOf
@@ -126,7 +120,7 @@ class Store:
         if isinstance(value.start, int) and value.start == 0:
             return value.array
         if isinstance(value.length, int) and value.length <= SHORT:
-            items = [self._raw(value, plus(value.start, k)) for k in range(value.length)]
+            items = [self.raw(value, plus(value.start, k)) for k in range(value.length)]
             return self._array(value.item_sort, map(self.pack, items))
         k = z3.Int(PLACE)
         return z3.Lambda([k], value.array[plus(value.start, k)])
@@ -206,6 +200,10 @@ class Store:
         value = from_zero(value)
         return value, self.proper(value)
 
+    def raw(self, value: Seq, index: Term) -> Symbol:
+        """The item at an absolute index, a character as its code point."""
+        return self.unpack(value.array[index], value.item_sort)
+
     def item(self, value: Seq, index: Term) -> Symbol:
         """The item at an absolute index; a character is a string."""
         if isinstance(value.sort, ListOf):
@@ -229,80 +227,6 @@ class Store:
             array = z3.Store(array, z3.IntVal(index), value)
         return array
 
-    def equal(self, a: Symbol, b: Symbol) -> Term:
-        """``a == b`` by content."""
-        match a, b:
-            case Scalar(x), Scalar(y):
-                return same(x, y)
-            case Record(xs), Record(ys):
-                return conj([self.equal(x, y) for x, y in zip(xs, ys, strict=True)])
-            case Table(), Table():
-                return self._equal_tables(a, b)
-            case Seq(), Seq():
-                return self._equal_sequences(a, b)
-        raise AssertionError("values of different types are never compared")
-
-    def _equal_sequences(self, a: Seq, b: Seq) -> Term:
-        if _is_same(a.array, b.array) and _is_same(a.start, b.start):
-            return same(a.length, b.length)
-        known = [length for length in (a.length, b.length) if isinstance(length, int)]
-        if known and known[0] <= SHORT:
-            pairs = [self._equal_items(a, b, k) for k in range(known[0])]
-            return conj([same(a.length, b.length), *pairs])
-        k = z3.Int(self.name("k"))
-        if _is_same(a.start, b.start):
-            body = self.equal(self._raw(a, k), self._raw(b, k))
-            return conj([same(a.length, b.length), forall([k], conj([a.start <= k, k < a.stop]), body)])
-        there = self.equal(self._raw(a, k), self._raw(b, plus(minus(k, a.start), b.start)))
-        back = self.equal(self._raw(a, plus(minus(k, b.start), a.start)), self._raw(b, k))
-        sides = [(a, there), (b, back)]  # logically the same twice, but each with a trigger of its own
-        return conj(
-            [same(a.length, b.length), *[forall([k], conj([s.start <= k, k < s.stop]), body) for s, body in sides]]
-        )
-
-    def _equal_items(self, a: Seq, b: Seq, k: int) -> Term:
-        return self.equal(self._raw(a, plus(a.start, k)), self._raw(b, plus(b.start, k)))
-
-    def _raw(self, value: Seq, index: Term) -> Symbol:
-        """The item at an absolute index, a character as its code point."""
-        return self.unpack(value.array[index], value.item_sort)
-
-    def _equal_tables(self, a: Table, b: Table) -> Term:
-        key = z3.Const(self.name("key"), self.sort(a.sort.key))
-        values = self.equal(self.unpack(a.values[key], a.sort.value), self.unpack(b.values[key], b.sort.value))
-        alike = conj([a.has[key] == b.has[key], imp(a.has[key], values)])
-        return conj([same(a.count, b.count), forall([key], True, alike)])
-
-    def less(self, a: Symbol, b: Symbol) -> Term:
-        """``a < b`` of ints or strings."""
-        if isinstance(a, Scalar) and isinstance(b, Scalar):
-            return a.term < b.term
-        assert isinstance(a, Seq) and isinstance(b, Seq)
-        if a.length == 1 and b.length == 1 and isinstance(a.length, int) and isinstance(b.length, int):
-            return a.array[a.start] < b.array[b.start]
-        n, k = z3.Int(self.name("n")), z3.Int(self.name("k"))
-        alike = forall([k], conj([k >= 0, k < n]), a.array[plus(a.start, k)] == b.array[plus(b.start, k)])
-        ends = conj([same(n, a.length), n < b.length])
-        differs = conj([n < a.length, n < b.length, a.array[plus(a.start, n)] < b.array[plus(b.start, n)]])
-        return z3.Exists([n], conj([n >= 0, alike, disj([ends, differs])]))
-
-    def choose(self, test: Term, a: Symbol, b: Symbol) -> Symbol:
-        """``a if test else b``."""
-        match a, b:
-            case Scalar(x), Scalar(y):
-                return Scalar(ite(test, x, y))
-            case Record(xs), Record(ys):
-                return Record(tuple(self.choose(test, x, y) for x, y in zip(xs, ys, strict=True)))
-            case Table(), Table():
-                return Table(
-                    ite(test, a.has, b.has), ite(test, a.values, b.values), ite(test, a.count, b.count), a.sort
-                )
-            case Seq(), Seq():
-                start = a.start if _is_same(a.start, b.start) else ite(test, a.start, b.start)
-                length = a.length if _is_same(a.length, b.length) else ite(test, a.length, b.length)
-                return Seq(ite(test, a.array, b.array), start, length, a.sort)
-        raise AssertionError("both sides have the same type")
-
 
 def from_zero(value: Symbol) -> Symbol:
     """A new variable's sequences start at index 0; any other start would say nothing more."""
@@ -312,9 +236,3 @@ def from_zero(value: Symbol) -> Symbol:
         case Seq(array, _, length, sort):
             return Seq(array, 0, length, sort)
     return value
-
-
-def _is_same(a: Term, b: Term) -> bool:
-    if isinstance(a, int) or isinstance(b, int):
-        return isinstance(a, int) and isinstance(b, int) and a == b
-    return bool(a.eq(b))

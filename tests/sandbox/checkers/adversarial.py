@@ -157,6 +157,7 @@ LANGUAGE = [
         "digits": "return " + "7" * 5000,
         "branches": "x = 0\n" + "\n".join(f"if n > {i}:\n    x += 1" for i in range(40)) + "\nreturn n",
     }.items()],
+    Attack("assert with old", (MALFORMED,), plain("n += 1\nassert old(n) == n - 1\nreturn n - 1")),
     Attack("default argument", (MALFORMED,), "def f(n: int = 0) -> int:\n    ensures(result == n)\n    return n\n"),
     Attack("decorator", (MALFORMED, UNSAFE), "@cache\n" + plain("return n")),
     Attack("nested ifs", (MALFORMED,), plain(

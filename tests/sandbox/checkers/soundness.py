@@ -31,8 +31,8 @@ from selfplay.sandbox.checkers.benchmark import Graded, load
 from selfplay.sandbox.checkers.contracts import language
 from selfplay.sandbox.checkers.contracts.checker import Contracts
 from selfplay.sandbox.checkers.contracts.evaluate import RunFault, TooMuch
+from selfplay.sandbox.checkers.contracts.forms import read_file, read_problem
 from selfplay.sandbox.checkers.contracts.interpreter import Interpreter
-from selfplay.sandbox.checkers.contracts.program import read_file, read_problem
 from selfplay.sandbox.checkers.contracts.replay import Replay
 from selfplay.sandbox.checkers.types import INFRASTRUCTURE
 

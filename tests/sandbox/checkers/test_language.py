@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfplay.sandbox.checkers import Blame, Claim, Limits, ProofStatus, ProofVerdict
-from selfplay.sandbox.checkers.benchmark import load
+from selfplay.sandbox.checkers.benchmark import Graded, load
 from selfplay.sandbox.checkers.contracts.checker import Contracts
 from selfplay.sandbox.checkers.contracts.faults import Fault
-from selfplay.sandbox.checkers.contracts.program import read_file
+from selfplay.sandbox.checkers.contracts.forms import read_file
 
 
 def check(source: str, **limits: int) -> ProofVerdict:
@@ -170,12 +170,11 @@ def test_sortedness_alone_is_weak() -> None:
     assert any("weak: `return []`" in note for note in found.notes), found
 
 
-def test_the_benchmark_has_sound_contracts() -> None:
-    for graded in load():
-        claim = Claim("contracts", "specification", {"problem": graded.problem.to_json()})
-        found = Contracts().check(claim)
-        assert found.status is ProofStatus.PROVED, (graded.name, found)
-        assert not any("ill-defined" in note for note in found.notes), (graded.name, found)
+@pytest.mark.parametrize("graded", load(), ids=lambda graded: graded.name)
+def test_the_benchmark_has_sound_contracts(graded: Graded) -> None:
+    found = Contracts().check(Claim("contracts", "specification", {"problem": graded.problem.to_json()}))
+    assert found.status is ProofStatus.PROVED, found
+    assert not any("ill-defined" in note for note in found.notes), found
 
 
 def test_a_refutation_names_line_input_and_result() -> None:

@@ -15,8 +15,8 @@ import z3
 from selfplay.sandbox.checkers import Limits
 from selfplay.sandbox.checkers.benchmark import load
 from selfplay.sandbox.checkers.contracts.encoder import Encoder
+from selfplay.sandbox.checkers.contracts.forms import read_solution
 from selfplay.sandbox.checkers.contracts.obligations import Obligation
-from selfplay.sandbox.checkers.contracts.program import read_solution
 from selfplay.sandbox.checkers.contracts.prove import new_context
 
 SAMPLE = [graded for graded in load() if graded.family == "arithmetic" or graded.name in ("contains", "first_index")]
