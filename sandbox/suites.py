@@ -46,7 +46,7 @@ class _Suite(CodeChecker):
     entry: str
     limits: Limits = field(default_factory=lambda: Limits(value=32 * KIB), kw_only=True)
     """For each test. `value` is for one call; all that a test sends is held to a multiple of it."""
-    call_limits: Limits = field(default_factory=lambda: Limits(cpu_s=1.0), kw_only=True)
+    call_limits: Limits = field(default_factory=lambda: Limits(cpu_s=0.5), kw_only=True)
     """For each call of the program. Lower than those of a test, which waits for it."""
     max_tests: int = field(default=30, kw_only=True)
     max_calls: int = field(default=100, kw_only=True)

@@ -12,7 +12,10 @@ from types import ModuleType
 
 import pytest
 
+from selfplay.arena import Arena
 from selfplay.game import Game
+from selfplay.policies.bots import Replies
+from selfplay.types import Pairing, Player
 
 PAGE = Path(__file__).parents[1] / "docs" / "writing-a-game.md"
 
@@ -39,6 +42,14 @@ def page(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_the_python_on_the_page_runs(page: ModuleType) -> None:
     assert [move.text for move in page.record.moves] == ["nation", "station"]
+
+
+def test_programs_are_judged_as_the_page_says(page: ModuleType) -> None:
+    coder = Player("p", Replies({"coder": ["```python\ndef double(x):\n    return 2 * x if x else 1\n```"]}))
+    with Arena({"doubling": page.Doubling()}, {"p": coder}) as arena:
+        (record,) = arena.play([Pairing("doubling", {"coder": "p"}, {}, 0)])
+    assert record.error is None and record.moves[0].reward == 2 / 3
+    assert record.facts[-1].data == {"cases": ["wrong", "ok", "ok"]}
 
 
 def test_demonstrations_on_the_page_are_right(page: ModuleType) -> None:
