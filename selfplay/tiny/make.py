@@ -39,6 +39,8 @@ STEPS = 290
 """Steps by default: what `tiny:countdown` was made with."""
 WARM_UP = 20
 """Steps until the full learning rate."""
+TOGETHER = 64
+"""Rows that go through the model at once."""
 LOOK = 10
 """Steps between two looks whether the model knows enough."""
 
@@ -164,13 +166,11 @@ def _train(
             raise UsageError(f"the demonstrations ended in step {step} of {steps}; {steps * batch} were expected")
         for row in chunk:
             roles[row.role] = roles.get(row.role, 0) + 1
-        loss = _loss(model, chunk)
         optimizer.zero_grad()
-        loss.backward()
+        losses.append(_backward(model, chunk))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        losses.append(loss.item())
         if on_progress is not None:
             on_progress(step, steps, losses[-1])
         if step % LOOK == 0 and step > WARM_UP:
@@ -182,8 +182,23 @@ def _train(
     return losses, roles
 
 
+def _backward(model: LlamaForCausalLM, rows: Sequence[_Row]) -> float:
+    """Gradients of the mean negative log-likelihood of all replies' tokens, and that mean.
+
+    Rows of similar length go through the model together: padded to the longest of all, most of the work is padding.
+    """
+    tokens = sum(len(row.reply) for row in rows)
+    ordered = sorted(rows, key=lambda row: len(row.prompt) + len(row.reply))
+    total = 0.0
+    for start in range(0, len(ordered), TOGETHER):
+        loss = _loss(model, ordered[start : start + TOGETHER]) / tokens
+        loss.backward()
+        total += loss.item()
+    return total
+
+
 def _loss(model: LlamaForCausalLM, rows: Sequence[_Row]) -> Tensor:
-    """Mean negative log-likelihood of the replies' tokens; logits are computed only where a reply token follows."""
+    """Negative log-likelihood of the replies' tokens, summed; logits are computed only where a reply token follows."""
     width = max(len(row.prompt) + len(row.reply) for row in rows) - 1
     ids = torch.zeros((len(rows), width), dtype=torch.long)
     places: list[int] = []
@@ -193,4 +208,4 @@ def _loss(model: LlamaForCausalLM, rows: Sequence[_Row]) -> Tensor:
         places += range(i * width + len(row.prompt) - 1, i * width + len(tokens))
     hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
     logits = model.lm_head(hidden.flatten(0, 1)[places])
-    return -chosen_logprobs(logits, torch.tensor([t for row in rows for t in row.reply])).mean()
+    return -chosen_logprobs(logits, torch.tensor([t for row in rows for t in row.reply])).sum()
