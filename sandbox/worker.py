@@ -7,6 +7,7 @@ nothing about the code that was running. What the code sent is handed on as it c
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import select
 import shutil
@@ -136,7 +137,8 @@ class Worker:
         Raises:
             WorkerDied: the worker failed; start another one.
         """
-        task = json.dumps({"source": job.source, "entry": job.entry, "cases": args, "proxies": job.proxies}).encode()
+        fields = {"source": job.source, "entry": job.entry, "cases": list(args), "proxies": list(job.proxies)}
+        task = marshal.dumps(fields, wire.MARSHAL)
         head = _head(job, len(args), cpu_s, wall_s) | {"task": len(task)}
         self._write(wire.frame(head, len(task) + len(stdin)), task, stdin)
         calls = _Calls(self, job, len(args), answer) if answer and job.proxies else None

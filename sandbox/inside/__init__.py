@@ -20,8 +20,9 @@ the body (bytes). One request at a time.
                                  came on stdout, on stderr, and (rest) what the child sent, of the lengths in the head
         {"kind": "broken", ...}  the execution could not be set up; the code did not run
 
-**The body of `run`**: a JSON object with source, entry, cases, limits and names of proxies. The child reads it by
-itself after the fork, so the server's memory, which every later child inherits, never holds a submission or an input.
+**The body of `run`**: source, entry, wire texts of the cases' arguments, and names of proxies, marshalled (the parent
+is trusted, and this is quick to read), then a script's stdin. The child reads it by itself after the fork, so the
+server's memory, which every later child inherits, never holds a submission or an input.
 
 **What the child sends** is written by an attacker, as far as the parent is concerned. Records: one byte kind, uint32
 index of the case, uint32 microseconds of CPU time, uint32 length, then as many bytes:
