@@ -16,7 +16,8 @@ from selfplay.sandbox.inside.values import MAX_BYTES, MAX_DEPTH, MAX_NODES, BadV
 
 CASES = int(os.environ.get("SELFPLAY_FUZZ_CASES", "10000"))
 """How many hostile texts are decoded; `make fuzz` asks for a million."""
-PER_EXAMPLE = 50
+EXAMPLES = min(1000, max(1, CASES // 50))
+"""Values that they are made from."""
 
 ATOMS = st.one_of(
     st.none(),
@@ -239,11 +240,11 @@ def mutated(text: str, rng: random.Random) -> bytes:
     return bytes(data)
 
 
-@settings(QUICK, max_examples=max(1, CASES // PER_EXAMPLE))
+@settings(QUICK, max_examples=EXAMPLES)
 @given(VALUES, st.integers(0, 2**32))
 def test_tampered_texts_are_refused_or_are_values(value: object, seed: int) -> None:
     rng, text = random.Random(seed), encode(value)
-    for _ in range(PER_EXAMPLE):
+    for _ in range(CASES // EXAMPLES):
         tampered = mutated(text, rng)
         try:
             found = decode(tampered)
