@@ -21,7 +21,7 @@ from selfplay.record.codec import SCHEMA, check_schema, packed_length
 from selfplay.record.facts import SeatOutcome, seat_outcome, storable
 from selfplay.record.folder import INDEX_FILES, RunFolder
 from selfplay.record.log import Line, Span, read_lines
-from selfplay.record.packed import size_of
+from selfplay.record.packed import packed, size_of
 from selfplay.types import Json
 
 _TABLES = """
@@ -60,6 +60,8 @@ class Index:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
+        self._finished: set[Path] = set()
+        """Packed logs that were read to their end: nothing will be added to them."""
         self._db = self._open()
         self.catch_up()
 
@@ -75,13 +77,20 @@ class Index:
     def catch_up(self) -> None:
         """Read what the logs gained; start over if they were cut."""
         events_end = size_of(self.folder.events)  # edits up to here are about matches that are in the logs already
-        if any(size_of(self.folder.path / file) < offset for file, offset in self._positions().items()):
+        known = {self.folder.path / file: offset for file, offset in self._positions().items()}
+        self._finished = {log for log in self._finished if packed(log).exists()}
+        if any(size_of(log) < offset for log, offset in known.items() if log not in self._finished):
             self._db.close()
             remove(self.folder)
-            self._db = self._open()
-        for log in self.folder.match_logs().values():
-            self._fold(log, None, _add_match)
-        self._fold(self.folder.events, events_end, _apply_edits)
+            self._db, known = self._open(), {}
+            self._finished.clear()
+        for log in [log for log in self.folder.match_logs().values() if log not in self._finished]:
+            if size_of(log) > known.get(log, 0):
+                self._fold(log, None, _add_match)
+            elif not log.exists():
+                self._finished.add(log)
+        if events_end > known.get(self.folder.events, 0):
+            self._fold(self.folder.events, events_end, _apply_edits)
 
     def search(self, text: str = "", *, limit: int = 20, **filters: str | None) -> list[Hit]:
         """Moves whose prompt or reply contains all words of `text`, best first, or the latest ones if it is empty.
@@ -152,9 +161,6 @@ class Index:
     def _fold(self, log: Path, end: int | None, add: Callable[[sqlite3.Connection, str, Line], None]) -> None:
         """Feed the new lines of one log to `add` and move its position, in one transaction."""
         file = str(log.relative_to(self.folder.path))
-        start = self._positions().get(file, 0)
-        if size_of(log) <= start:
-            return
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             start = self._positions().get(file, 0)  # another process may have been here meanwhile
