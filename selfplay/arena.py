@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, wait
 from itertools import islice, takewhile
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Literal
 
@@ -26,9 +27,9 @@ from selfplay.driver import NOTHING, Driver, Limits, OnMove, Recorded, request_o
 from selfplay.errors import RunError, UnknownName, UsageError
 from selfplay.game import Game
 from selfplay.match import merged
-from selfplay.queues import PLAYER_FAILED, CheckQueue, Pending, PendingAsk, PendingCheck, PolicyQueue, Queue
+from selfplay.queues import PLAYER_FAILED, CheckQueue, PendingAsk, PendingCheck, PolicyQueue, Queue
 from selfplay.steps import Ask
-from selfplay.types import CheckerPool, Json, MatchRecord, Pairing, Path, Player, Policy, Sampling
+from selfplay.types import CheckerPool, Json, MatchRecord, Pairing, Player, Policy, Sampling
 
 Mode = Literal["exact", "fast"]
 
@@ -137,7 +138,7 @@ class Arena:
             busy: list[Queue[Any]] = [queue for queue in self._pools.values() if queue.waiting]
             busy = busy or [queue for queue in self._policies.values() if queue.waiting]
             for queue in busy:
-                queue.waiting.sort(key=_order)
+                queue.waiting.sort(key=attrgetter("order"))
             busy.sort(key=lambda queue: queue.waiting[0].order)
             for queue in busy:
                 queue.send(len(queue.waiting))
@@ -255,7 +256,3 @@ def player_failed(record: MatchRecord) -> bool:
 
 def _has_ended(driver: Driver) -> bool:
     return driver.record is not None
-
-
-def _order(pending: Pending[Any]) -> tuple[int, Path]:
-    return pending.order
