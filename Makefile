@@ -54,7 +54,7 @@ bench-countdown: $(VENV)/test.stamp ## learning: self-play against random puzzle
 	@$(PY) benchmarks/countdown.py --write docs/results.md
 
 # bench-NAME writes what benchmarks/NAME.py finds into docs/results.md: weights, multiplication, vote_training,
-# self_correction, digits_frontier, search_agent, kuhn_poker, tic_tac_toe.
+# self_correction, digits_frontier, search_agent, kuhn_poker, tic_tac_toe, propose_solve_verify.
 bench-resume: $(VENV)/test.stamp ## twenty kill -9 at random points, bit-identical weights at the end
 	@$(PY) benchmarks/resume.py
 

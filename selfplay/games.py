@@ -30,6 +30,7 @@ BUILT_IN = {
     "multiplication": "selfplay.envs.multiplication:Multiplication",
     "kuhn_poker": "selfplay.envs.kuhn_poker:KuhnPoker",
     "open_book": "selfplay.envs.open_book:OpenBook",
+    "propose_solve_verify": "selfplay.envs.propose_solve_verify:ProposeSolveVerify",
     "search_agent": "selfplay.envs.search_agent:SearchAgent",
     "tic_tac_toe": "selfplay.envs.tic_tac_toe:TicTacToe",
     "self_correction": "selfplay.envs.self_correction:SelfCorrection",

@@ -10,6 +10,7 @@ from selfplay.sandbox.checkers.types import Checker
 
 CHECKERS = {
     "contracts": "selfplay.sandbox.checkers.contracts.checker:Contracts",
+    "random_tests": "selfplay.sandbox.checkers.random_tests:RandomTests",
 }
 """Name -> ``module:class``. The class takes no arguments."""
 

@@ -171,8 +171,9 @@ class TaskSection(Section):
     """A source of tasks. Shares need not add up to 1; in all other matches the game makes its own task."""
 
     source: str
-    """``pool`` (earlier proposals that were neither always nor never solved), ``file`` (JSON lines) or ``datasets``
-    (JSON lines, CSV, Parquet, the Hugging Face hub)."""
+    """``pool`` (earlier proposals that were neither always nor never solved), ``pool_items`` (all of them, untried ones
+    first), ``pool_examples`` (some of each difficulty, for whoever proposes more), ``file`` (JSON lines) or
+    ``datasets`` (JSON lines, CSV, Parquet, the Hugging Face hub)."""
     share: Share = 1.0
     """Share of a generation's matches that take their task from here."""
     path: str = ""
@@ -191,9 +192,11 @@ class TaskSection(Section):
     buffer: PositiveInt = 1000
     """For ``datasets``, streaming: rows held in memory to shuffle among."""
     pool: str = "pool"
-    """For ``pool``: the name the game publishes under."""
+    """For ``pool``, ``pool_items`` and ``pool_examples``: the name the game publishes under."""
     window: PositiveInt = 20
-    """For ``pool``: how many generations back an item may come from."""
+    """For these: how many generations back an item may come from."""
+    per_label: PositiveInt = 3
+    """For ``pool_examples``: items of each difficulty in a task."""
 
 
 class ScheduleSection(Section):

@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol
 from selfplay.errors import UsageError
 from selfplay.rewards import learnability
 from selfplay.run.dataset_tasks import DatasetTasks
+from selfplay.run.published import PoolExamples, PoolItems
 from selfplay.run.recipe import TaskSection
 from selfplay.seeds import rng
 from selfplay.types import Json, MatchRecord, Task
@@ -123,6 +124,8 @@ def _parsed(line: str, where: str) -> Json:
 
 SOURCES: dict[str, Callable[[TaskSection, Demand], Source]] = {
     "pool": Pool,
+    "pool_items": PoolItems,
+    "pool_examples": PoolExamples,
     "file": JsonLines,
     "datasets": DatasetTasks,
 }
