@@ -1,10 +1,10 @@
 """Self-correction: a sum, an answer, and a second attempt at it.
 
-    47+85+69                                               ->  191
-    There may be an error in it. Answer again.             ->  201
+    7+5+8+6                                                ->  36
+    There may be an error in it. Answer again.             ->  26
 
-Written from the front, an answer's first digits depend on carries that nobody has worked out yet; a second attempt has
-a draft to look at. So correcting is a skill of its own, and `scheme` says what is paid for, each published system one:
+An answer has to come at once, without working it out; a second attempt has a draft to look at. So correcting is a skill
+of its own, and `scheme` says what is paid for, each published system one:
 
     single       r1; the second attempt is asked for, but not trained      the baseline: ordinary RL on one turn
     each         r1 and r2                                                 two turns without shaping
@@ -32,7 +32,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from selfplay import seeds
-from selfplay.envs.sums import Sum, careless_bot, columns, exact_bot, random_bot, slip
+from selfplay.envs.sums import Sum, careless_bot, exact_bot, random_bot, running_totals, slip
 from selfplay.errors import UsageError
 from selfplay.game import Demo, Exam, Foul, Game, Role, penalty
 from selfplay.match import Match
@@ -89,7 +89,7 @@ class SelfCorrection(Game):
     """First attempts at each sum."""
     seconds: int = 1
     """Second attempts after each first one."""
-    sizes: tuple[int, ...] = (2, 3)
+    sizes: tuple[int, ...] = (4, 5)
     """How many numbers a sum may have."""
     exam_size: int = 150
     """Exam sums of each size."""
@@ -182,7 +182,7 @@ class SelfCorrection(Game):
             wrong = slip(problem.total, rng)
             draft = (problem.text(), str(rng.choice([problem.total, wrong])))
             yield self.solver.demo(AGAIN, str(problem.total), [draft])
-            hint = columns(problem)
+            hint = running_totals(problem)
             yield self.reflector.demo(f"{problem.text()} is not {wrong}.", hint)
             yield self.solver.demo(f"{WRONG} {hint} Answer again.", str(problem.total), [(problem.text(), str(wrong))])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ class Sum:
 
     @classmethod
     def draw(cls, rng: random.Random, size: int, *, held_out: bool = False) -> Sum:
-        """So many random numbers of two digits."""
+        """So many random numbers from 1 to 9."""
         while True:
-            found = cls(tuple(rng.randint(10, 99) for _ in range(size)))
+            found = cls(tuple(rng.randint(1, 9) for _ in range(size)))
             if found.held_out == held_out:
                 return found
 
@@ -38,7 +39,7 @@ class Sum:
         match task:
             case {"numbers": [_, *_] as numbers} if all(type(n) is int and n > 0 for n in numbers):
                 return cls(tuple(numbers))
-        raise UsageError(f'the task {task!r} is no sum; one is {{"numbers": [47, 85, 69]}}')
+        raise UsageError(f'the task {task!r} is no sum; one is {{"numbers": [7, 5, 8, 6]}}')
 
     def text(self) -> str:
         """What the solver sees."""
@@ -70,10 +71,9 @@ def slip(total: int, rng: random.Random) -> int:
     return other if other >= 0 else total + place
 
 
-def columns(problem: Sum) -> str:
-    """The sums of the tens and of the ones."""
-    tens, ones = (sum(column) for column in zip(*(divmod(n, 10) for n in problem.numbers), strict=True))
-    return f"tens {tens} ones {ones}"
+def running_totals(problem: Sum) -> str:
+    """The sum of the first two numbers, of the first three, and so on."""
+    return " ".join(map(str, itertools.accumulate(problem.numbers))).partition(" ")[2]
 
 
 def _numbers(request: Request) -> list[int]:
@@ -82,9 +82,9 @@ def _numbers(request: Request) -> list[int]:
 
 
 def exact_bot(request: Request, rng: random.Random) -> str:
-    """Adds; as the reflector, names the sums of the columns."""
+    """Adds; as the reflector, writes down running totals."""
     problem = Sum(tuple(_numbers(request)))
-    return columns(problem) if request.role == "reflector" else str(problem.total)
+    return running_totals(problem) if request.role == "reflector" else str(problem.total)
 
 
 def careless_bot(request: Request, rng: random.Random) -> str:
@@ -101,4 +101,4 @@ def random_bot(request: Request, rng: random.Random) -> str:
     if request.role == "reflector":
         return "look again"
     size = len(_numbers(request))
-    return str(rng.randint(10 * size, 99 * size))
+    return str(rng.randint(size, 9 * size))

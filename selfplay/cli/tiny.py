@@ -36,6 +36,7 @@ def make(
         typer.Option("--until", min=0.0, max=1.0, metavar="RATE", help="End at this held-out solve rate."),
     ] = None,
     rows: Annotated[int, typer.Option("--rows", min=1, metavar="N", help="Demonstrations in each step.")] = 256,
+    lr: Annotated[float, typer.Option("--lr", min=0.0, metavar="RATE", help="Peak learning rate.")] = 2e-3,
     hidden: Annotated[
         int | None, typer.Option("--hidden", metavar="N", help="Width of the network, a multiple of 32; default 128.")
     ] = None,
@@ -68,8 +69,9 @@ def make(
     shape = Shape.sized(hidden, layers)
     with screen.progress("learning the formats") as progress:
         made = make_family(
-            rules, folder, name=title, steps=steps, rows=rows, seed=seed, shape=shape, until=until, on_progress=progress
-        )
+            rules, folder, name=title, steps=steps, rows=rows, lr=lr, seed=seed, shape=shape, until=until,
+            on_progress=progress,
+        )  # fmt: skip
     card = asdict(made)
     if json:
         screen.json({"folder": str(folder), "card": card})

@@ -34,6 +34,7 @@ def make_family(
     name: str,
     steps: int | None = None,
     rows: int = 256,
+    lr: float = 2e-3,
     seed: int = 0,
     shape: Shape | None = None,
     exam_tasks: int = 200,
@@ -47,6 +48,7 @@ def make_family(
         name: of the family.
         steps: of training; the default is that of `tiny:countdown`.
         rows: demonstrations in each step.
+        lr: peak learning rate; small networks bear 5e-3.
         shape: of the network; the default is that of `tiny:countdown`.
         exam_tasks: held-out tasks per level for the card.
         until: end as soon as every role's replies parse and the mean held-out solve rate over the games is this much,
@@ -79,6 +81,7 @@ def make_family(
         out=out,
         steps=steps or STEPS,
         batch=rows,
+        lr=lr,
         seed=seed,
         shape=shape,
         games=[game.name() for game in games],

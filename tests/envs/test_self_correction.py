@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfplay.envs.self_correction import AGAIN, SelfCorrection
-from selfplay.envs.sums import Sum, columns, slip
+from selfplay.envs.sums import Sum, running_totals, slip
 from selfplay.errors import UsageError
 from selfplay.game import Foul
 from selfplay.learning.credit import CreditRule, credit
@@ -110,7 +110,7 @@ def test_pairs_are_counted(play: Playing) -> None:
 def test_exams_grade_both_attempts_at_the_same_sums(play: Playing) -> None:
     game = SelfCorrection(exam_size=5)
     exam = game.exam()
-    assert list(exam.levels) == ["2 first", "2 second", "3 first", "3 second"]
+    assert list(exam.levels) == ["4 first", "4 second", "5 first", "5 second"]
     for level, tasks in exam.levels.items():
         assert len(tasks) == 5
         for task in tasks:
@@ -150,7 +150,7 @@ def test_demonstrations_are_right_and_look_like_play(play: Playing) -> None:
         problem = Sum(tuple(int(n) for n in demo.messages[1].text.partition(" ")[0].split("+")))
         assert not problem.held_out
         if demo.role == "reflector":
-            reflected += value == columns(problem)
+            reflected += value == running_totals(problem)
             continue
         assert value == problem.total
         if len(demo.messages) > 2 and demo.messages[-1].text == AGAIN:
