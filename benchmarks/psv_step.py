@@ -21,8 +21,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from selfplay import seeds
+from selfplay.envs.contract_families import LEVELS, sample
 from selfplay.envs.propose_solve_verify import body
-from selfplay.envs.short_contracts import LEVELS, sample
 from selfplay.sandbox.checkers import Claim, Pool
 from selfplay.sandbox.checkers.benchmark import load
 from selfplay.sandbox.mutants import mutants

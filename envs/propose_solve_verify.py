@@ -25,7 +25,7 @@ by policy gradient; otherwise proposers are prompted, never trained, as in the p
 Under the last two verifiers accepted solutions are proved as well, for the note ``accepted_right`` only: how clean what
 is learned from is. Other notes: ``pass_rate``, ``undecided``, ``valid`` (share of proposals that enter the pool),
 ``rate_easy`` and the like (pass rate of what was proposed when an easy contract was wanted). Contracts:
-`short_contracts`.
+`short_contracts`, `contract_families`.
 
 What differs from the paper: contracts are ours, not Verus; the proposer is the tiny model itself, whose demonstrations
 stand in for a language model's general knowledge; it writes no reasoning; it gives several proposals to one prompt.
@@ -40,7 +40,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, Literal, NamedTuple, cast
 
-from selfplay.envs.short_contracts import LEVELS, LIMITS, PARAMS, Contract, Sample, fixed, sample, starting
+from selfplay.envs.contract_families import LEVELS, Sample, fixed, sample, starting
+from selfplay.envs.short_contracts import LIMITS, PARAMS, Contract
 from selfplay.errors import UsageError
 from selfplay.game import Demo, Exam, Foul, Game
 from selfplay.match import Match
@@ -96,6 +97,15 @@ class Wish(NamedTuple):
         if not labels:
             return "\n".join([*(contract.text for _, contract in self.examples), "another"])
         return "\n".join([*(f"{label} {contract.text}" for label, contract in self.examples), self.wanted])
+
+
+class Attempts(NamedTuple):
+    """What came of one contract."""
+
+    answers: list[Move]
+    solved: int
+    of: int
+    """Answers about which something is known: trouble with the machine is no failure."""
 
 
 def random_bot(request: Request, rng: random.Random) -> str:
@@ -170,8 +180,9 @@ class ProposeSolveVerify(Game):
         wanted = task.get("wanted") if isinstance(task, dict) else None
         start = starting(self.start)
         contract = match.rng.choice(start).contract if task is None else Contract.from_task(task)
-        answers = await self.solve(match, contract, self.attempts, wanted)
-        match.result(solver=sum(answer.reward == 1.0 for answer in answers) / len(answers))
+        attempts = await self.solve(match, contract, self.attempts, wanted)
+        if attempts.of:
+            match.result(solver=attempts.solved / attempts.of)
 
     async def propose(self, match: Match, wish: Wish) -> None:
         """New contracts, of which those worth posing enter the pool."""
@@ -194,27 +205,29 @@ class ProposeSolveVerify(Game):
         if verdict.outcome is not Outcome.PASS:
             return False
         if self.tries:
-            proposal.reward = learnability(await self.solve(match, contract, self.tries, wanted))
+            proposal.reward = learnability((await self.solve(match, contract, self.tries, wanted)).answers)
         else:
             proposal.mask("proposers are prompted, not trained")
             match.publish(POOL, contract.text, {**contract.task(), "wanted": wanted})
         return True
 
-    async def solve(self, match: Match, contract: Contract, attempts: int, wanted: Json = None) -> list[Move]:
+    async def solve(self, match: Match, contract: Contract, n: int, wanted: Json = None) -> Attempts:
         """Have a contract solved and the solutions judged; publish how many are right."""
         exam = contract.held_out
         warm = {"temperature": self.exam_temperature} if exam and self.exam_temperature else None
-        answers = await match.ask(self.solver, contract.text, n=attempts, learn=not exam, sampling=warm)
+        answers = await match.ask(self.solver, contract.text, n=n, learn=not exam, sampling=warm)
         outcomes = await match.gather(*(self.judge(match, contract, answer) for answer in answers))
-        solved = outcomes.count(Outcome.PASS)
-        match.note(pass_rate=solved / attempts, undecided=outcomes.count(Outcome.UNDECIDED) / attempts)
+        found = Attempts(answers, outcomes.count(Outcome.PASS), n - outcomes.count(Outcome.NO_VERDICT))
+        match.show(f"{contract.text}   {found.solved} of {found.of}")
+        if not found.of:
+            return found
+        match.note(pass_rate=found.solved / found.of, undecided=outcomes.count(Outcome.UNDECIDED) / found.of)
         if wanted in DIFFICULTIES:
-            match.note(**{f"rate_{wanted}": solved / attempts})
-        match.show(f"{contract.text}   {solved} of {attempts}")
+            match.note(**{f"rate_{wanted}": found.solved / found.of})
         if not exam:
             item = contract.task() if wanted is None else {**contract.task(), "wanted": wanted}
-            match.publish(POOL, contract.text, item, solved=solved, of=attempts)
-        return answers
+            match.publish(POOL, contract.text, item, solved=found.solved, of=found.of)
+        return found
 
     async def judge(self, match: Match, contract: Contract, answer: Move) -> Outcome | None:
         """Reward one solution; `None` if it cannot be read."""

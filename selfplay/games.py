@@ -24,6 +24,7 @@ from selfplay.game import Game
 from selfplay.types import Json
 
 BUILT_IN = {
+    "autoformalize": "selfplay.envs.autoformalize:Autoformalize",
     "countdown": "selfplay.envs.countdown:Countdown",
     "countdown_votes": "selfplay.envs.countdown_votes:CountdownVotes",
     "hidden_number": "selfplay.envs.hidden_number:HiddenNumber",

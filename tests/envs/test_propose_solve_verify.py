@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from selfplay.check import check_game
+from selfplay.envs.contract_families import FAMILIES, LEVELS, fixed, sample, starting
 from selfplay.envs.propose_solve_verify import POOL, ProposeSolveVerify, body
-from selfplay.envs.short_contracts import FAMILIES, LEVELS, Contract, fixed, sample, starting
+from selfplay.envs.short_contracts import Contract
 from selfplay.errors import UsageError
 from selfplay.game import Foul
 from selfplay.sandbox.checkers import Pool, ProofStatus
-from selfplay.types import MatchRecord
+from selfplay.types import MatchRecord, Outcome, Verdict
 
 Playing = Callable[..., MatchRecord]
 LARGER = {"contract": "result>=a;result>=b;result==a or result==b"}
@@ -101,7 +102,8 @@ def test_generated_solutions_survive_many_inputs() -> None:
 
 
 def test_it_keeps_the_rules_of_games() -> None:
-    assert not check_game(ProposeSolveVerify(attempts=2, proposals=2, exam_size=2)).findings
+    small = ProposeSolveVerify(attempts=2, proposals=2, tries=2, exam_size=2)
+    assert not check_game(small, seeds=6, tasks=(None, WISH)).findings
 
 
 def test_proved_solutions_earn_one_and_refuted_ones_nothing(play: Playing) -> None:
@@ -170,6 +172,17 @@ def test_unsound_verifiers_let_wrong_solutions_in_and_it_is_noted(
     replies = {"solver": ["return a+1", "return a+1 if a<90000 else 0"]}
     record = play(game, replies, task={"contract": "result==a+1"})
     assert rewards(record) == earned and notes(record, "accepted_right") == clean
+
+
+def test_trouble_with_the_machine_is_no_failure(play: Playing, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crashes(claim: Any) -> Verdict:
+        return Verdict(Outcome.NO_VERDICT, status="CRASH")
+
+    monkeypatch.setattr("selfplay.envs.propose_solve_verify.Proofs", lambda: crashes)
+    record = play(ProposeSolveVerify(attempts=2), {"solver": ["return 1", ""]}, task=LARGER)
+    assert rewards(record) == [None, 0.0] and published(record) == [(LARGER["contract"], 0.0, 1)]
+    record = play(ProposeSolveVerify(attempts=1), {"solver": ["return 1"]}, task=LARGER)
+    assert not published(record) and record.result is None
 
 
 def test_without_a_task_a_starting_contract_is_solved(play: Playing) -> None:
