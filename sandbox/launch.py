@@ -14,7 +14,7 @@ from selfplay.sandbox.worker import Launch
 
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
 _DEVICES = ("/dev/null", "/dev/urandom")
-PACKAGES_OF_SCI = ("numpy", "numpy.libs")
+_PACKAGES_OF_SCI = ("numpy", "numpy.libs")
 
 
 def python() -> str:
@@ -24,20 +24,32 @@ def python() -> str:
 
 def launch(layers: Mapping[str, bool], *, numpy: bool) -> Launch:
     """How to start a worker with these layers (see `selfplay.sandbox.levels`)."""
-    packages = [site_of_numpy()] if numpy else []
-    own = [str(folder / name) for folder in packages for name in PACKAGES_OF_SCI]
-    readable = _outermost([*_LIBRARIES, *standard_library()]) + own
-    return Launch(
-        python=[python()],
-        settings={
-            **layers,
-            "readable": readable,
-            "devices": list(_DEVICES),
-            "hidden": [path for path in _site_packages() if not any(name.startswith(path) for name in own)],
-            "packages": [str(folder) for folder in packages],
-            "preload": ["numpy"] if numpy else [],
-        },
-    )
+    packages = [str(site_of_numpy())] if numpy else []
+    own = sci_folders(packages)
+    hidden = [path for path in _site_packages() if not any(name.startswith(path) for name in own)]
+    return Launch([python()], {**settings(layers, readable(), packages), "hidden": hidden})
+
+
+def settings(layers: Mapping[str, bool], readable: Sequence[str], packages: Sequence[str]) -> dict[str, object]:
+    """A server's, with numpy if there are `packages`: the folders to import it from."""
+    return {
+        **layers,
+        "readable": [*readable, *sci_folders(packages)],
+        "devices": list(_DEVICES),
+        "hidden": [],
+        "packages": list(packages),
+        "preload": ["numpy"] if packages else [],
+    }
+
+
+def readable() -> list[str]:
+    """What every execution may read: the standard library and the libraries of the system."""
+    return _outermost([*_LIBRARIES, *standard_library()])
+
+
+def sci_folders(packages: Sequence[str]) -> list[str]:
+    """What belongs to numpy in the folders that it is imported from."""
+    return [f"{folder}/{name}" for folder in packages for name in _PACKAGES_OF_SCI]
 
 
 def standard_library() -> list[str]:

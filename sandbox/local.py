@@ -34,17 +34,23 @@ class LocalSandbox:
         workers: processes at a time, one per core unless given.
         without: layers not to use, of `LAYERS`; for tests, and for machines where one of them is in the way.
         recycle_after: executions after which a worker is replaced.
+        apart: a worker is replaced before another submission comes to it.
     """
 
     backend = "local"
 
     def __init__(
-        self, workers: int | None = None, *, without: Collection[str] = (), recycle_after: int = RECYCLE_AFTER
+        self,
+        workers: int | None = None,
+        *,
+        without: Collection[str] = (),
+        recycle_after: int = RECYCLE_AFTER,
+        apart: bool = False,
     ) -> None:
         self.layers = {layer: layer not in without for layer in LAYERS}
         self.missing = {layer: "switched off" for layer in without}
         """Layers that do not hold, and why."""
-        self._pool = Pool(self._start_worker, workers or os.cpu_count() or 1, recycle_after)
+        self._pool = Pool(self._start_worker, workers or os.cpu_count() or 1, recycle_after, apart=apart)
         self._level: Level | None = None
 
     @property

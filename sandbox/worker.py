@@ -9,11 +9,8 @@ from __future__ import annotations
 import json
 import marshal
 import os
-import select
 import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +19,7 @@ from typing import Any
 
 from selfplay.errors import SelfplayError
 from selfplay.sandbox.inside import wire
+from selfplay.sandbox.process import LocalProcess, Start
 from selfplay.sandbox.types import Job, Profile
 
 _SHIPPED = (
@@ -38,11 +36,9 @@ _ENVIRONMENT = {
 }
 PYTHON_FLAGS = ("-sSPB", "-X", "utf8")
 """Isolated as by -I, which would ignore PYTHONHASHSEED as well: no user or site packages, no script folder, no .pyc."""
-_START_S = 30.0
+_START_S = 60.0
 _GRACE_S = 15.0
 """How much longer than its execution a worker may be silent."""
-_END_S = 1.0
-"""How long an idle worker may take to end by itself."""
 _HOLD_S = 600.0
 """How long the parent may take to answer one call."""
 _RECORD_SPACE = 64 << 10
@@ -65,6 +61,8 @@ class Launch:
     """The command line up to Python itself."""
     settings: Mapping[str, Any]
     """See `selfplay.sandbox.inside.server.Settings`; without ``scratch`` the worker gets a folder if it needs one."""
+    start: Start = LocalProcess
+    """What makes a process of the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +93,11 @@ class Worker:
     def __init__(self, launch: Launch) -> None:
         own_scratch = launch.settings["namespaces"] or "scratch" in launch.settings
         self.scratch = None if own_scratch else _scratch()
-        self.process = subprocess.Popen(
-            [*launch.python, *PYTHON_FLAGS, "-c", _source("boot")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_ENVIRONMENT,
-            cwd="/",
-            start_new_session=True,
-        )
-        assert self.process.stdin and self.process.stdout
-        self._to, self._from = self.process.stdin.fileno(), self.process.stdout.fileno()
-        self._readable = select.poll()
-        self._readable.register(self._from, select.POLLIN)
+        try:
+            self.process = launch.start([*launch.python, *PYTHON_FLAGS, "-c", _source("boot")], _ENVIRONMENT)
+        except OSError as error:
+            self._remove_scratch()
+            raise WorkerDied(f"it could not be started: {error}") from error
         try:
             settings = {"scratch": self.scratch, **launch.settings}
             shipped = json.dumps({"sources": _sources(), "settings": settings}).encode()
@@ -158,30 +148,25 @@ class Worker:
 
     def close(self) -> None:
         """End the worker and everything in it."""
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
-        try:
-            self.process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
+        self.process.close()
+        self._remove_scratch()
+
+    def _remove_scratch(self) -> None:
         if self.scratch:
             shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _write(self, *parts: bytes) -> None:
         try:
-            wire.write(self._to, [b"".join(parts)])
+            self.process.write(b"".join(parts))
         except OSError as error:
             raise WorkerDied(f"the worker is gone: {error}") from error
 
     def _read_frame(self, timeout_s: float) -> tuple[wire.Head, bytes]:
-        deadline = time.monotonic() + timeout_s
         try:
-            if not self._readable.poll((deadline - time.monotonic()) * 1000):
+            if not self.process.wait(timeout_s):
                 raise WorkerDied(f"the worker was silent for {timeout_s:.0f} s")
-            head, size = wire.read_head(self._from)
-            return head, wire.read(self._from, size)
+            head, body = wire.FRAME.unpack(self.process.read(wire.FRAME.size))
+            return json.loads(self.process.read(head)), self.process.read(body)
         except (EOFError, OSError, ValueError) as error:
             raise WorkerDied(f"the worker is gone: {type(error).__name__}: {error}") from error
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from selfplay.errors import UsageError
-from selfplay.sandbox.batch import Batch, Execution, submission
+from selfplay.sandbox.batch import Batch, Execution, Submission, submission
 from selfplay.sandbox.inside import kernel
 from selfplay.sandbox.types import Answer, ExecResult, Job, Level, Profile
 from selfplay.sandbox.worker import Worker, WorkerDied
@@ -43,10 +43,11 @@ class Pool:
         start: starts a worker.
         workers: how many at a time, per lane.
         recycle_after: executions after which a worker is replaced.
+        apart: a worker is replaced before another submission comes to it.
     """
 
-    def __init__(self, start: Start, workers: int, recycle_after: int) -> None:
-        self.start, self.workers, self.recycle_after = start, workers, recycle_after
+    def __init__(self, start: Start, workers: int, recycle_after: int, *, apart: bool = False) -> None:
+        self.start, self.workers, self.recycle_after, self.apart = start, workers, recycle_after, apart
         self.queues: dict[Lane, Queue] = {}
         self.threads: list[_Thread] = []
 
@@ -71,7 +72,7 @@ class Pool:
         if lane not in self.queues:
             queue = self.queues[lane] = SimpleQueue()
             for _ in range(self.workers):
-                thread = _Thread(queue, lambda: self.start(lane), self.recycle_after)
+                thread = _Thread(self, queue, lambda: self.start(lane))
                 self.threads.append(thread)
                 thread.start()
         return self.queues[lane]
@@ -94,11 +95,13 @@ def lane_of(job: Job) -> Lane:
 class _Thread(threading.Thread):
     """Owns one worker."""
 
-    def __init__(self, queue: Queue, start: Callable[[], Worker], recycle_after: int) -> None:
+    def __init__(self, pool: Pool, queue: Queue, start: Callable[[], Worker]) -> None:
         super().__init__(name="sandbox", daemon=True)
-        self.queue, self.start_worker, self.recycle_after = queue, start, recycle_after
+        self.pool, self.queue, self.start_worker = pool, queue, start
         self.worker: Worker | None = None
         self.used = 0
+        self.last: Submission | None = None
+        """Whose execution the worker carried out last."""
 
     def run(self) -> None:
         if kernel.LINUX:
@@ -111,6 +114,9 @@ class _Thread(threading.Thread):
 
     def _carry_out(self, execution: Execution) -> None:
         why = ""
+        if self.pool.apart and execution.submission is not self.last:
+            self._replace_worker()
+        self.last = execution.submission
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self.worker = self.worker or self.start_worker()
@@ -123,7 +129,7 @@ class _Thread(threading.Thread):
                 return execution.batch.fail(error)
             else:
                 self.used += 1
-                return self._replace_worker() if self.used >= self.recycle_after else None
+                return self._replace_worker() if self.used >= self.pool.recycle_after else None
         execution.give_up(why, ATTEMPTS)
 
     def _replace_worker(self) -> None:

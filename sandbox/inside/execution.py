@@ -72,7 +72,7 @@ class Execution:
         """It has not dealt yet with what the child said; until then nothing more is said."""
         self.pending = bytearray()
         self.waiting_to_write = False
-        self.ended = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+        self.ended = _end_of(pid)
         self.poll = select.poll()
         for file in (*self.streams, *([] if self.ended is None else [self.ended])):
             self.poll.register(file, select.POLLIN)
@@ -211,6 +211,14 @@ class Execution:
         elif self.waiting_to_write:
             self.poll.unregister(self.replies)
         self.waiting_to_write = bool(self.pending)
+
+
+def _end_of(pid: int) -> int | None:
+    """A descriptor that can be read when the process has ended; None where there are none (macOS, gVisor)."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
 
 
 def _cpu_clock(pid: int) -> float:

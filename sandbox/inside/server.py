@@ -74,6 +74,11 @@ class Server:
             namespaces.enter(settings["readable"], settings["devices"], settings["hidden"])
             self.own = _out_of_the_way(os.pidfd_open(os.getpid()))
         self.scratch: str | None = settings["scratch"]
+        self.folder = namespaces.SCRATCH
+        """Where executions may write."""
+        if self.scratch and not self.namespaces:
+            self.folder = os.path.join(self.scratch, "work")
+            os.mkdir(self.folder, 0o700)
         _preload(settings["packages"], settings["preload"])
         if kernel.LINUX:
             kernel.forbid_new_privileges()
@@ -81,10 +86,10 @@ class Server:
         self.rules: dict[bool, int] = {}
         """Landlock rulesets, by whether the scratch folder may be written."""
         if settings["landlock"] and landlock.abi():
-            folder = self.scratch or namespaces.SCRATCH_PARENT
+            writable = namespaces.SCRATCH_PARENT if self.namespaces else self.folder
             readable, devices = settings["readable"], settings["devices"]
             self.rules[False] = _out_of_the_way(landlock.ruleset(readable, devices))
-            self.rules[True] = _out_of_the_way(landlock.ruleset(readable, [*devices, folder]))
+            self.rules[True] = _out_of_the_way(landlock.ruleset(readable, [*devices, writable]))
         self.filters: dict[tuple[bool, bool], seccomp.Filter | bytes] = {}
         """seccomp programs, by whether they allow an event loop, and processes."""
         if settings["seccomp"] and seccomp.supported():
@@ -124,26 +129,23 @@ class Server:
             head, pid, alone=self.namespaces, stdout=stdout, stderr=stderr, sent=sent, replies=replies
         )
         execution.finish()
-        if not self.namespaces and head["scratch"][0]:
-            _remove(cage.folder)
+        if not self.namespaces:
+            _bury_orphans()
+            if head["scratch"][0]:
+                _empty(self.folder)
 
     def close(self) -> None:
         """Leave nothing behind, even if the parent cannot clean up any more."""
         if self.scratch and not self.namespaces:
             try:
+                os.rmdir(self.folder)
                 os.rmdir(self.scratch)
             except OSError:
                 return  # not ours to remove
 
     def _cage(self, head: wire.Head) -> child.Cage:
         writable = head["scratch"][0] > 0
-        if self.namespaces:
-            folder = namespaces.SCRATCH
-        elif writable and self.scratch:
-            folder = os.path.join(self.scratch, "work")
-            os.mkdir(folder, 0o700)
-        else:
-            folder = "/"
+        folder = self.folder if self.namespaces or writable else "/"
         program = self.filters.get((head["event_loop"], head["processes"] > 1))
         return child.Cage(self.namespaces, self.rules.get(writable), program, folder)
 
@@ -196,11 +198,21 @@ def _warm_up() -> None:
     gc.freeze()
 
 
-def _remove(folder: str) -> None:
-    """Delete a folder that an execution could write to: it may be deep, closed to us, and full of links.
+def _bury_orphans() -> None:
+    """As process 1 of a container the server inherits what executions leave behind, dead already."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+def _empty(folder: str) -> None:
+    """Delete what an execution left in its folder: it may be deep, closed to us, and full of links.
 
     Goes down by `chdir`, so that no path grows long, no descriptor stays open and nothing recurs.
     """
+    os.chmod(folder, 0o700)
     os.chdir(folder)
     todo = [_empty_but_for_folders()]
     while todo:
@@ -214,7 +226,6 @@ def _remove(folder: str) -> None:
             if todo:
                 os.rmdir(todo[-1].pop())
     os.chdir("/")
-    os.rmdir(folder)
 
 
 def _empty_but_for_folders() -> list[str]:

@@ -12,15 +12,23 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from selfplay.cli import screen
 from selfplay.cli.commands import JsonFlag, Root, command, new_app
+from selfplay.errors import MissingExtra, RunError
 
 app = new_app()
 
-EXTRAS = {"hf": "play with models", "train": "learn", "export": "export to parquet", "api": "play with endpoints"}
+EXTRAS = {
+    "hf": "play with models",
+    "train": "learn",
+    "export": "export to parquet",
+    "api": "play with endpoints",
+    "docker": "run programs in containers",
+}
 """The extras of pyproject.toml and what they are for."""
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:; *extra *== *['\"](\w+)['\"])?")
 GB = 1 << 30
@@ -48,12 +56,16 @@ class Finding:
 
 
 @command(app, examples=("selfplay doctor", "selfplay doctor --json | jq '.findings[] | select(.health != \"ok\")'"))
-def doctor(root: Root = Path("runs"), json: JsonFlag = False) -> None:
+def doctor(
+    root: Root = Path("runs"),
+    clean: Annotated[bool, typer.Option("--clean", help="Remove containers that ended runs have left behind.")] = False,
+    json: JsonFlag = False,
+) -> None:
     """Check this machine: Python, packages, GPU, memory, disk, and what killed runs have left behind.
 
     Exit code 1 if something must be fixed before anything works.
     """
-    findings = list(examine(root))
+    findings = list(examine(root, clean=clean))
     sound = all(finding.health is not Health.FIX for finding in findings)
     if json:
         screen.json({"ok": sound, "findings": [asdict(finding) for finding in findings]})
@@ -62,14 +74,15 @@ def doctor(root: Root = Path("runs"), json: JsonFlag = False) -> None:
     raise typer.Exit(0 if sound else 1)
 
 
-def examine(root: Path) -> Iterator[Finding]:
-    """All findings; `root` is where runs are kept."""
+def examine(root: Path, *, clean: bool = False) -> Iterator[Finding]:
+    """All findings; `root` is where runs are kept. With `clean`, what can be removed without a loss is."""
     yield Finding("python", Health.OK, f"{platform.python_version()} at {sys.executable}")
     yield from _packages()
     yield from _torch()
     yield _memory()
     yield from _disk(root)
     yield from _runs(root)
+    yield from _containers(clean=clean)
 
 
 def _print(findings: list[Finding]) -> None:
@@ -179,3 +192,25 @@ def _runs(root: Path) -> Iterator[Finding]:
             yield Finding("runs", Health.NOTE, f"{info.id} ({info.name}) was killed", advice)
     for folder in sorted(Path(root).glob("*/.*.tmp")):
         yield Finding("runs", Health.NOTE, f"half a file is left: {folder}", "delete it, unless its run is going on")
+
+
+def _containers(*, clean: bool) -> Iterator[Finding]:
+    from selfplay.sandbox.containers.engine import connect, left_over, remove_left_over
+
+    try:
+        engine = connect()
+        removed = remove_left_over(engine) if clean else 0
+        left = len(left_over(engine))
+        engine.close()
+    except MissingExtra:
+        return  # said above
+    except (RunError, OSError) as error:
+        advice = "needed for the docker sandbox only; start docker or podman, or set DOCKER_HOST"
+        yield Finding("containers", Health.NOTE if clean else Health.OK, str(error).splitlines()[0], advice)
+        return
+    if removed:
+        yield Finding("containers", Health.OK, f"{removed} of ended runs removed")
+    if left:
+        yield Finding("containers", Health.NOTE, f"{left} of ended runs are left", "selfplay doctor --clean")
+    elif not removed:
+        yield Finding("containers", Health.OK, "none is left of ended runs")

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 app = new_app("Run code that nobody trusts.")
 T = TypeVar("T")
-BACKENDS = ("local", "subprocess")
+BACKENDS = ("local", "subprocess", "docker")
 Backend = Annotated[str, typer.Option("--backend", metavar="NAME", help=f"One of: {', '.join(BACKENDS)}.")]
+Image = Annotated[str | None, typer.Option("--image", metavar="NAME", help="Of docker: not this machine's Python.")]
+Runtime = Annotated[str | None, typer.Option("--runtime", metavar="NAME", help="Of docker: runc, runsc (gVisor), ...")]
 
 
 @app.callback()
@@ -48,6 +50,8 @@ def run(
     call: Annotated[str | None, typer.Option("--call", metavar="NAME", help="The function to test.")] = None,
     cpu: Annotated[float, typer.Option("--cpu", metavar="SECONDS", help="CPU time per case.")] = 2.0,
     backend: Backend = "local",
+    image: Image = None,
+    runtime: Runtime = None,
     json: JsonFlag = False,
 ) -> None:
     """Run a program where it can do no harm, and say how it ended.
@@ -57,11 +61,12 @@ def run(
     from selfplay.sandbox.types import Limits
 
     source, limits = _read(file), Limits(cpu_s=cpu)
+    new = _new(backend, image, runtime)
     if tests is None:
-        _show_run(_in_sandbox(backend, lambda box: _run_script(box, source, limits)), limits, json=json)
+        _show_run(_in_sandbox(new, lambda box: _run_script(box, source, limits)), limits, json=json)
     else:
         claim, checker = _checker(source, tests, call, limits)
-        _show_verdict(_in_sandbox(backend, lambda box: _judge(box, checker, claim)), json=json)
+        _show_verdict(_in_sandbox(new, lambda box: _judge(box, checker, claim)), json=json)
 
 
 @command(
@@ -69,7 +74,7 @@ def run(
     "selftest",
     examples=("selfplay sandbox selftest", "selfplay sandbox selftest --backend subprocess"),
 )
-def selftest(backend: Backend = "local", json: JsonFlag = False) -> None:
+def selftest(backend: Backend = "local", image: Image = None, runtime: Runtime = None, json: JsonFlag = False) -> None:
     """Try some 140 attacks and 60 honest programs, and say what holds on this machine.
 
     Exit code 1 if something does not.
@@ -80,7 +85,7 @@ def selftest(backend: Backend = "local", json: JsonFlag = False) -> None:
         return box.describe(), await everything(box)
 
     start = time.monotonic()
-    description, found = _in_sandbox(backend, look)
+    description, found = _in_sandbox(_new(backend, image, runtime), look)
     wrong = {name: trouble for name, trouble in found.items() if trouble}
     if json:
         screen.json({"sandbox": description, "programs": len(found), "wrong": wrong})
@@ -93,17 +98,19 @@ def selftest(backend: Backend = "local", json: JsonFlag = False) -> None:
     raise typer.Exit(1 if wrong else 0)
 
 
-def _in_sandbox(backend: str, use: Callable[[LocalSandbox], Coroutine[None, None, T]]) -> T:
+def _in_sandbox(new: LocalSandbox, use: Callable[[LocalSandbox], Coroutine[None, None, T]]) -> T:
     """What `use` gives, with a sandbox that is started for it and ended after it."""
 
     async def inside() -> T:
-        async with _new(backend) as box:
+        async with new as box:
             return await use(box)
 
     return asyncio.run(inside())
 
 
-def _new(backend: str) -> LocalSandbox:
+def _new(backend: str, image: str | None, runtime: str | None) -> LocalSandbox:
+    if (image or runtime) and backend != "docker":
+        raise UsageError("--image and --runtime are about containers\n  add: --backend docker")
     if backend == "local":
         from selfplay.sandbox.local import LocalSandbox
 
@@ -112,6 +119,10 @@ def _new(backend: str) -> LocalSandbox:
         from selfplay.sandbox.subprocess import SubprocessSandbox
 
         return SubprocessSandbox()
+    if backend == "docker":
+        from selfplay.sandbox.docker import DockerSandbox
+
+        return DockerSandbox(image=image, runtime=runtime, run="selfplay sandbox")
     raise UnknownName("backend", backend, BACKENDS)
 
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
+from selfplay.errors import RunError
+from selfplay.sandbox.containers.engine import connect
+from selfplay.sandbox.docker import DockerSandbox
 from selfplay.sandbox.local import LocalSandbox
 from selfplay.sandbox.subprocess import SubprocessSandbox
 from selfplay.sandbox.types import ExecResult, Job
 
+if TYPE_CHECKING:
+    from docker import APIClient
+
 BACKENDS = {
     "local": lambda: LocalSandbox(workers=2),
     "local-L2": lambda: LocalSandbox(workers=2, without=["namespaces"]),
+    "docker": lambda: DockerSandbox(workers=2),
     "subprocess": lambda: SubprocessSandbox(workers=2),
     "subprocess-bare": lambda: SubprocessSandbox(workers=2, bubblewrap=False),
 }
@@ -28,10 +36,23 @@ Run = Callable[..., list[ExecResult]]
 )
 def sandbox(request: pytest.FixtureRequest) -> Iterator[LocalSandbox]:
     """Every backend, as it is used."""
+    if request.param == "docker":
+        request.getfixturevalue("client")
     sandbox = BACKENDS[request.param]()
     sandbox.start()
     yield sandbox
     asyncio.run(sandbox.close())
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[APIClient]:
+    """A container engine, where there is one."""
+    try:
+        client = connect()
+    except RunError as error:
+        pytest.skip(f"{str(error).splitlines()[0]} (see scripts/container-engine)")
+    yield client
+    client.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from selfplay.sandbox.selftest import PROGRAMS, Program, job_of, trouble
-from selfplay.sandbox.types import ExecResult, Sandbox
+from selfplay.sandbox.types import Case, ExecResult, Job, Sandbox, Status
 
 Run = Callable[..., list[ExecResult]]
 
@@ -23,3 +23,16 @@ def results(sandbox: Sandbox, run: Run) -> dict[str, ExecResult]:
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_program(program: Program, results: dict[str, ExecResult]) -> None:
     assert trouble(program, results[program.name]) == ""
+
+
+def test_nothing_can_be_left_for_the_next_submission(sandbox: Sandbox, run: Run) -> None:
+    leave = "import os\nos.mkdir('d')\nos.chmod('.', 0)\nprint(1)"
+    leave_beside = "open('../left', 'w').write('x')"
+    look = "import os\nprint(os.listdir('.'), os.path.exists('../left'))"
+    for source in (leave, leave_beside, look):
+        (result,) = run(sandbox, Job(source, None, (Case("0"),), writable=True))
+        assert result.cases[0].attempts == 1
+        if source is leave_beside:
+            assert result.status is Status.EXCEPTION
+        else:
+            assert result.stdout == (b"1\n" if source is leave else b"[] False\n")
