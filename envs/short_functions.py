@@ -3,7 +3,7 @@
     keep those over 2->multiply each by n->add up        ->  def f(a, n): return sum([x*n for x in a if x>2])
 
 A function is a *recipe* of one to three steps, each of which changes a list, makes a number of it, or changes a number;
-operands are n or 1 to 5. All return something for every input: a list of 2 to 5 ints from 0 to 9, and n from 1 to 5.
+operands are n or 1 to 5. All return something for every input: a list of 2 to 4 ints from 0 to 9, and n from 1 to 5.
 
 Its *structure* is the code without its numbers, so `a[:2]` and `a[:n]` share one (`sum(a)` and `max(a)` do not). There
 are about 20 structures of one step, 300 of two and thousands of three. One in eight is *held out*, by hash: exams
@@ -31,10 +31,10 @@ from selfplay.types import Json
 HELD_OUT = 8
 """One structure in so many is held out."""
 HEADER = "def f(a, n): return "
-LONGEST_LIST, HIGHEST, LARGEST_N = 5, 9, 5
+LONGEST_LIST, HIGHEST, LARGEST_N = 4, 9, 5
 STEPS = (1, 2, 3)
 """How many steps a function may have."""
-PROBES = 24
+PROBES = 16
 """Inputs on which a function has to show that it does something."""
 GIVE_UP = 2000
 """So many draws in a row without a new function: there hardly is another one."""
@@ -146,7 +146,7 @@ def held_out(source: str) -> bool:
 def random_function(rng: random.Random, steps: int, *, held_out: bool = False) -> ShortFunction:
     """A random function of so many steps whose structure is (not) held out."""
     while True:
-        function = _draw(rng, steps)
+        function = any_function(rng, steps)
         if function.held_out == held_out and _does_something(function.source):
             return function
 
@@ -158,7 +158,7 @@ def exam_functions(steps: int, count: int) -> tuple[ShortFunction, ...]:
     found: dict[ShortFunction, None] = {}
     fruitless = 0
     while len(found) < count and fruitless < GIVE_UP:
-        function = _draw(rng, steps)
+        function = any_function(rng, steps)
         fits = function.held_out and _does_something(function.source)
         fruitless = 0 if fits and function not in found else fruitless + 1
         if fits:
@@ -186,7 +186,8 @@ def call_text(args: Sequence[object]) -> str:
     return f"f({', '.join(map(repr, args))})"
 
 
-def _draw(rng: random.Random, steps: int) -> ShortFunction:
+def any_function(rng: random.Random, steps: int) -> ShortFunction:
+    """A random function, of whatever structure; it may always return the same."""
     return _compose([(step, _operand(rng, step)) for step in _recipe(rng, steps)])
 
 

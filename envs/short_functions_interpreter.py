@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -27,6 +27,8 @@ Args = tuple[list[int], int]
 
 LONGEST = 2000
 """Characters of a text that is read at all."""
+DEEPEST = 40
+"""Nodes within nodes, of the syntax tree."""
 BUDGET = 5000
 """Expressions that are computed for one call; a list counts by its length."""
 LARGEST = 10**12
@@ -37,7 +39,7 @@ class NotInLanguage(ValueError):
     """The text is no short function, or the call does not return: an error in it, or more than the budget."""
 
 
-def returns(source: str, args: Args) -> Value:
+def returns(source: str, args: Sequence[object]) -> Value:
     """What the short function `source` returns for these arguments.
 
     Raises:
@@ -48,11 +50,11 @@ def returns(source: str, args: Args) -> Value:
         raise NotInLanguage(f"it takes {len(names)} arguments, not {len(args)}")
     try:
         return _Call(dict(zip(names, args, strict=True))).value(body)  # type: ignore[no-any-return]
-    except (ArithmeticError, IndexError, TypeError, ValueError, RecursionError) as error:
+    except (ArithmeticError, IndexError, TypeError, ValueError) as error:
         raise NotInLanguage(f"{type(error).__name__}: {error}") from None
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=10_000)
 def _expression(source: str) -> tuple[list[str], ast.expr]:
     """The arguments' names, and what is returned."""
     match body_of(source):
@@ -73,6 +75,8 @@ def body_of(source: str) -> ast.FunctionDef:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NotInLanguage(f"this is no Python: {type(error).__name__}") from None
+    if _depth(tree) > DEEPEST:
+        raise NotInLanguage(f"more than {DEEPEST} things inside each other")
     match tree.body:
         case [ast.FunctionDef(name="f") as function]:
             return function
@@ -88,10 +92,17 @@ def structure(source: str) -> str:
     """
     function = body_of(source)
     names = {argument.arg for argument in function.args.args[1:]}
-    try:
-        return "\n".join(ast.unparse(_Masked(names).visit(statement)) for statement in function.body)
-    except RecursionError:
-        raise NotInLanguage("it is nested too deep") from None
+    return "\n".join(ast.unparse(_Masked(names).visit(statement)) for statement in function.body)
+
+
+def _depth(tree: ast.AST) -> int:
+    """Nodes within nodes; counted without recursion, which the text could exhaust."""
+    deepest, stack = 0, [(tree, 1)]
+    while stack:
+        node, depth = stack.pop()
+        deepest = max(deepest, depth)
+        stack += [(child, depth + 1) for child in ast.iter_child_nodes(node)]
+    return deepest
 
 
 class _Masked(ast.NodeTransformer):
@@ -149,7 +160,8 @@ class _Call:
             case ast.IfExp(test, yes, no):
                 return self.value(yes if self.value(test) else no)
             case ast.Subscript(of, ast.Slice(lower, upper, step)):
-                return self.value(of)[slice(*(part and self._number(part) for part in (lower, upper, step)))]
+                bounds = [part if part is None else self._number(part) for part in (lower, upper, step)]
+                return self.value(of)[slice(*bounds)]
             case ast.Subscript(of, index):
                 return self.value(of)[self._number(index)]
             case ast.Call(ast.Name(name), arguments, []) if name in _FUNCTIONS:

@@ -34,6 +34,7 @@ BUILT_IN = {
     "propose_solve_verify": "selfplay.envs.propose_solve_verify:ProposeSolveVerify",
     "search_agent": "selfplay.envs.search_agent:SearchAgent",
     "tic_tac_toe": "selfplay.envs.tic_tac_toe:TicTacToe",
+    "program_io": "selfplay.envs.program_io:ProgramIO",
     "self_correction": "selfplay.envs.self_correction:SelfCorrection",
     "digits_frontier": "selfplay.envs.digits_frontier:DigitsFrontier",
 }

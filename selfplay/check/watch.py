@@ -2,7 +2,8 @@
 
 Python's profiler hook reports every call while a match is being driven; calls into the things listed here are offences,
 unless it is the engine that makes them. numpy's global generator is compiled, so its state is compared instead.
-Foreign code that `selfplay.interop.chance` runs is judged by what comes of it alone: the match repeats, or not.
+Foreign code that `selfplay.interop.chance` runs is judged by what comes of it alone: the match repeats, or not. Tools
+and the sandbox are outside the match, and what they say is recorded: they may use anything.
 Not seen: the order of a set of strings, which `PYTHONHASHSEED` decides per process, and what other C libraries do.
 """
 
@@ -25,6 +26,7 @@ _ENGINE = os.path.dirname(selfplay.driver.__file__)
 _LENDER = os.path.join(_ENGINE, "interop", "chance.py")
 _LIBRARY = os.path.dirname(os.__file__)
 _GLOBAL: Any = random._inst
+_OUTSIDE = {selfplay.driver.Driver._call.__code__, selfplay.driver.pooled_verdict.__code__}
 
 _BUILTINS: dict[Any, str] = {
     function: f"{module.__name__}.{function.__name__}"
@@ -103,8 +105,8 @@ class Watch:
 
 
 def _lent(frame: FrameType | None) -> bool:
-    """Called, however deeply, by code to which the global generators have been lent."""
-    while frame is not None and frame.f_code.co_filename != _LENDER:
+    """Called, however deeply, by code to which the global generators have been lent, or by a tool or the sandbox."""
+    while frame is not None and frame.f_code.co_filename != _LENDER and frame.f_code not in _OUTSIDE:
         frame = frame.f_back
     return frame is not None
 

@@ -110,3 +110,9 @@ def test_a_function_survives_as_a_task() -> None:
 def test_what_is_no_short_function_is_refused(source: str) -> None:
     with pytest.raises(NotInLanguage):
         returns(source, ([1, 2, 3, 4, 5], 3))
+
+
+@pytest.mark.parametrize("deep", ["-" * 1900 + "n", "[" * 150 + "n" + "]" * 150, "n" + "+n" * 900, "n" + ".x" * 900])
+def test_what_is_nested_too_deep_has_no_structure(deep: str) -> None:
+    with pytest.raises(NotInLanguage):
+        structure(f"def f(a, n): return {deep}")
