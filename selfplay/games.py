@@ -24,10 +24,12 @@ from selfplay.game import Game
 from selfplay.types import Json
 
 BUILT_IN = {
+    "algebra_duel": "selfplay.envs.algebra_duel:AlgebraDuel",
     "autoformalize": "selfplay.envs.autoformalize:Autoformalize",
     "countdown": "selfplay.envs.countdown:Countdown",
     "countdown_votes": "selfplay.envs.countdown_votes:CountdownVotes",
     "hidden_number": "selfplay.envs.hidden_number:HiddenNumber",
+    "logic_puzzles": "selfplay.envs.logic_puzzles:LogicPuzzles",
     "multiplication": "selfplay.envs.multiplication:Multiplication",
     "kuhn_poker": "selfplay.envs.kuhn_poker:KuhnPoker",
     "open_book": "selfplay.envs.open_book:OpenBook",

@@ -9,8 +9,11 @@ from selfplay.errors import UnknownName
 from selfplay.sandbox.checkers.types import Checker
 
 CHECKERS = {
+    "algebra": "selfplay.sandbox.checkers.algebra.checker:Algebra",
     "contracts": "selfplay.sandbox.checkers.contracts.checker:Contracts",
+    "equivalence": "selfplay.sandbox.checkers.equivalence.checker:Equivalence",
     "random_tests": "selfplay.sandbox.checkers.random_tests:RandomTests",
+    "puzzles": "selfplay.sandbox.checkers.puzzles.checker:Puzzles",
 }
 """Name -> ``module:class``. The class takes no arguments."""
 

@@ -132,6 +132,8 @@ class ProofVerdict:
     """Kind of the proof obligation that failed, for example ``ensures`` or ``decreases``."""
     counterexample: dict[str, Json] | None = None
     """Input by parameter name, and what came of it: ``result`` or ``error``."""
+    witness: dict[str, Json] | None = None
+    """What shows that a claim of existence holds, for example the one solution of a puzzle."""
     notes: tuple[str, ...] = ()
     """Remarks that change no status, such as ``weak`` or ``determinate`` from the specification lint."""
     level: ProofLevel | None = None

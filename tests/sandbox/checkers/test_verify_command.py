@@ -38,6 +38,28 @@ def test_problem_and_solution_as_json(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "determinate" in json.loads(capsys.readouterr().out)["notes"]
 
 
+def test_two_functions_that_agree_or_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, body in (("f", "return n + n"), ("g", "return 2 * n"), ("h", "return n * n")):
+        (tmp_path / f"{name}.py").write_text(f"def {name}(n: int) -> int:\n    {body}\n")
+    paths = {name: str(tmp_path / f"{name}.py") for name in "fgh"}
+    assert run(["verify", paths["f"], "--same-as", paths["g"]]) == 0
+    assert "equal for every allowed input" in capsys.readouterr().out
+    assert run(["verify", paths["f"], "--same-as", paths["h"]]) == 1
+    out = capsys.readouterr().out
+    assert "results differ" in out and "reference = " in out and "candidate = " in out
+
+
+def test_any_claim_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "claim.json"
+    payload = {"family": "knights", "puzzle": "A:!A|!B"}
+    path.write_text(json.dumps({"checker": "puzzles", "kind": "unique", "payload": payload}))
+    assert run(["verify", "--claim", str(path)]) == 0
+    assert "answer = 'KN'" in capsys.readouterr().out
+    path.write_text("{}")
+    assert run(["verify", "--claim", str(path)]) == 2
+    assert "is no claim" in capsys.readouterr().err
+
+
 def test_arguments_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["verify"]) == 2
     assert run(["verify", str(tmp_path / "missing.py")]) == 2
