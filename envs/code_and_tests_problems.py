@@ -1,0 +1,132 @@
+"""The problems of `selfplay.envs.code_and_tests`: what players are told, and what only the examiners know.
+
+    keep those over 2->add up            the words of a short function (`selfplay.envs.short_functions`)
+    f([3, 1, 5], 2) == 8                 public examples: true, and no secret
+
+A public example is the only truth that self-play is given. Two kinds of programs keep it and are wrong all the same:
+the constant that says what the example says, and *hard mutants* of a right program. Tests that do no more than repeat
+the example reject neither.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from selfplay import seeds
+from selfplay.envs.short_functions import ShortFunction, call_text, random_args
+from selfplay.envs.short_functions_interpreter import Args, NotInLanguage, Value, returns
+from selfplay.sandbox import FunctionTask, Limits, SuiteRun, SuiteWorth
+from selfplay.sandbox.mutants import mutants
+from selfplay.types import Request
+
+ENTRY = "f"
+CASES = 10
+"""By which the examiners call a program right."""
+PROBES = 24
+"""Inputs on which a hard mutant has to differ from the function at least `DIFFERS` times."""
+DIFFERS = 3
+SHORT_LIST = 3
+"""Items at most in the lists of demonstrated tests."""
+_LIMITS = Limits(cpu_s=1.0)
+_CALL_LIMITS = Limits(cpu_s=0.5)
+_CALLS = 20
+"""In one test."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A function to be written, and its public examples."""
+
+    function: ShortFunction
+    examples: tuple[tuple[Args, Value], ...]
+
+    @classmethod
+    def of(cls, function: ShortFunction, count: int) -> Problem:
+        """The same examples for the same function, whoever asks."""
+        rng = seeds.rng(0, "code_and_tests", function.source)
+        return cls(function, tuple(function.cases(rng, count)))
+
+    def text(self) -> str:
+        """What both roles are told."""
+        return "\n".join([self.function.words, *(_claim(*example) for example in self.examples)])
+
+    @property
+    def public(self) -> FunctionTask:
+        """Does a program keep the public examples?"""
+        return FunctionTask(ENTRY, self.examples, limits=_LIMITS)
+
+    @cached_property
+    def hidden(self) -> FunctionTask:
+        """Is a program right, as far as `CASES` other cases tell?"""
+        return FunctionTask(ENTRY, self._others("hidden", CASES), limits=_LIMITS)
+
+    def constants(self) -> list[str]:
+        """Programs that say what an example says, whatever they are asked."""
+        return [f"def {ENTRY}(a, n): return {value!r}" for _, value in self.examples]
+
+    def hard_mutants(self) -> list[str]:
+        """Mutants of the function that keep the public examples and are clearly wrong elsewhere."""
+        probes = self._others("probes", PROBES)
+        found = []
+        for mutant in mutants(self.function.source, most=40):
+            wrong = sum(_says(mutant.source, args) != value for args, value in probes)
+            if wrong >= DIFFERS and all(_says(mutant.source, args) == value for args, value in self.examples):
+                found.append(mutant.source)
+        return found
+
+    def hard_mutant(self) -> str | None:
+        """One of them, always the same one."""
+        hard = self.hard_mutants()
+        return seeds.rng(0, "code_and_tests mutant", self.function.source).choice(hard) if hard else None
+
+    def tests(self, rng: random.Random, count: int) -> str:
+        """Right tests of other inputs, one a line."""
+        public = [args for args, _ in self.examples]
+        chosen: list[Args] = []
+        while len(chosen) < count:
+            args = random_args(rng)
+            if len(args[0]) <= SHORT_LIST and args not in [*public, *chosen]:
+                chosen.append(args)
+        return "\n".join(f"assert {_claim(args, self.function.value(args))}" for args in chosen)
+
+    def _others(self, name: str, count: int) -> list[tuple[Args, Value]]:
+        rng = seeds.rng(0, "code_and_tests", name, self.function.source)
+        public = [args for args, _ in self.examples]
+        return [case for case in self.function.cases(rng, count + len(public)) if case[0] not in public][:count]
+
+
+def accepts() -> SuiteRun:
+    """Does a suite accept a program?"""
+    return SuiteRun(ENTRY, limits=_LIMITS, call_limits=_CALL_LIMITS, max_calls=_CALLS, blame="verifier")
+
+
+def worth(right: str, wrong: Iterable[str]) -> SuiteWorth:
+    """Does a suite accept the right program, and which of the wrong ones does it reject?"""
+    return SuiteWorth(
+        ENTRY, [right], tuple(wrong),
+        limits=_LIMITS, call_limits=_CALL_LIMITS, max_calls=_CALLS, blame="verifier",
+    )  # fmt: skip
+
+
+def colluding_bot(request: Request, rng: random.Random) -> str:
+    """The cheapest players there are: a program that always says what the first example says, and a test that repeats
+    the example."""
+    example = request.messages[-1].text.split("\n")[1]
+    if request.role == "verifier":
+        return f"assert {example}"
+    return f"def {ENTRY}(a, n): return {example.partition(' == ')[2]}"
+
+
+def _claim(args: Args, value: Value) -> str:
+    return f"{call_text(args)} == {value!r}"
+
+
+def _says(source: str, args: Args) -> Value | None:
+    """What a mutant of a function of ours returns; `None` if it does not."""
+    try:
+        return returns(source, args)
+    except NotInLanguage:
+        return None
