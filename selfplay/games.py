@@ -26,6 +26,7 @@ from selfplay.types import Json
 BUILT_IN = {
     "algebra_duel": "selfplay.envs.algebra_duel:AlgebraDuel",
     "autoformalize": "selfplay.envs.autoformalize:Autoformalize",
+    "code_and_tests": "selfplay.envs.code_and_tests:CodeAndTests",
     "countdown": "selfplay.envs.countdown:Countdown",
     "countdown_votes": "selfplay.envs.countdown_votes:CountdownVotes",
     "hidden_number": "selfplay.envs.hidden_number:HiddenNumber",
@@ -34,11 +35,13 @@ BUILT_IN = {
     "kuhn_poker": "selfplay.envs.kuhn_poker:KuhnPoker",
     "open_book": "selfplay.envs.open_book:OpenBook",
     "propose_solve_verify": "selfplay.envs.propose_solve_verify:ProposeSolveVerify",
+    "regex_speaker_listener": "selfplay.envs.regex_speaker_listener:RegexSpeakerListener",
     "search_agent": "selfplay.envs.search_agent:SearchAgent",
     "tic_tac_toe": "selfplay.envs.tic_tac_toe:TicTacToe",
     "program_io": "selfplay.envs.program_io:ProgramIO",
     "self_correction": "selfplay.envs.self_correction:SelfCorrection",
     "digits_frontier": "selfplay.envs.digits_frontier:DigitsFrontier",
+    "verifiable_instructions": "selfplay.envs.verifiable_instructions:VerifiableInstructions",
 }
 
 DOORS = {
