@@ -1,6 +1,6 @@
 """The sandbox in containers: warm ones, hardened, each with the same fork server inside as the local backend has.
 
-    async with DockerSandbox() as sandbox: ...          Docker or Podman, whichever answers
+    async with DockerSandbox() as sandbox: ...          Docker; see the end about Podman
     async with DockerSandbox(runtime="runsc"): ...      gVisor: a kernel of its own between the code and ours
     async with DockerSandbox(paranoid=True): ...        no container sees two submissions; half a second each
 
@@ -11,6 +11,7 @@ namespaces, and less where the runtime lacks Landlock, as gVisor does, although 
 
 What it does not do: addresses differ from container to container, so a program that prints them does not repeat itself;
 the scratch folder has the default size whatever a job's limits say; memory beyond `container.MEMORY` cannot be had.
+Podman starts the containers, but Podman 4.3 lets nobody talk to the server in them over its attach connection.
 """
 
 from __future__ import annotations

@@ -122,14 +122,12 @@ class Container:
 def _host_config(engine: APIClient, runtime: str | None) -> dict[str, object]:
     from docker.types import LogConfig, Ulimit
 
-    limits = Limits()
-    scratch = f"rw,nosuid,nodev,noexec,size={limits.tmpfs_size},nr_inodes={limits.tmpfs_inodes}"
     sizes = {"nofile": 1024, "nproc": 4096, "core": 0}
     config: dict[str, object] = engine.create_host_config(
         network_mode="none",
         ipc_mode="none",  # no /dev/shm either
         read_only=True,
-        tmpfs={SCRATCH_PARENT: f"{scratch},mode=0755,uid={_NOBODY},gid={_NOBODY}"},
+        tmpfs={SCRATCH_PARENT: f"rw,nosuid,nodev,noexec,size={Limits().tmpfs_size},{_scratch_options(engine)}"},
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
         pids_limit=PROCESSES,
@@ -142,3 +140,10 @@ def _host_config(engine: APIClient, runtime: str | None) -> dict[str, object]:
         runtime=runtime,
     )
     return config
+
+
+def _scratch_options(engine: APIClient) -> str:
+    """Whose the scratch folder is, and how many files it may hold, where the engine can say so."""
+    if any("Podman" in part["Name"] for part in engine.version().get("Components", ())):
+        return "mode=1777"
+    return f"mode=0755,uid={_NOBODY},gid={_NOBODY},nr_inodes={Limits().tmpfs_inodes}"

@@ -94,7 +94,7 @@ def local_image(engine: APIClient) -> Image:
         _pack(files, archive)
         archive.seek(0)
         changes = [f'LABEL {label}="{text}"' for label, text in said.items()]
-        engine.import_image(archive, *name.split(":"), changes=changes)
+        engine.import_image(archive, name, changes=changes)  # podman does not read a tag of its own
     return existing_image(engine, name)
 
 
