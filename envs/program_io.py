@@ -17,7 +17,7 @@ rest. Programs may be any Python function called f that the sandbox can run. The
 `short_functions`; one *structure* in eight is held out, whoever wrote it, and exams consist of such functions.
 
 What it does not do: the paper's proposals for induction, which take a program from the buffer and write inputs and a
-message for it (here one proposer writes both, and half of the calls are shown); rewards for complexity and diversity.
+message for it (here one proposer writes both, and the first calls are shown); rewards for complexity and diversity.
 """
 
 from __future__ import annotations
@@ -54,8 +54,6 @@ from selfplay.types import Json, Move, Outcome
 
 UNREADABLE = -1.0
 """What a reply earns that is not in the format."""
-DEMO_STEPS = (1, 1, 1, 2, 2, 3)
-"""How many steps the functions of demonstrations have."""
 
 
 class ProgramIO(Game):
@@ -81,7 +79,7 @@ class ProgramIO(Game):
     """Which problems are asked for."""
     shown: int = 3
     """Calls that an induction shows."""
-    hidden: int = 3
+    hidden: int = 1
     """Further calls on which an induced function has to be right."""
     references: int = 2
     """At most so many earlier problems does the proposer see, if its task has any (the paper: 6)."""
@@ -89,6 +87,8 @@ class ProgramIO(Game):
     """What a proposal earns for the answers to it: a name of `selfplay.rewards.PROPOSER_REWARDS`."""
     wrong: float = -0.5
     """For a readable answer that is wrong, and for a readable proposal that cannot be used."""
+    steps: tuple[int, ...] = (1, 2)
+    """How many steps the functions of exam and demonstrations may have; proposals are free."""
     exam_size: int = 60
     """Exam problems of each kind."""
 
@@ -100,6 +100,7 @@ class ProgramIO(Game):
             ("kinds", self.kinds, "at least one of " + ", ".join(KINDS)),
             ("shown", self.shown >= 1, "at least 1"),
             ("references", self.references >= 0, "at least 0"),
+            ("steps", self.steps and set(self.steps) <= set(STEPS), "some of 1, 2 and 3"),
             ("hidden", self.hidden >= 1, "at least 1"),
         ):
             if not fine:
@@ -200,7 +201,7 @@ class ProgramIO(Game):
 
     def exam(self) -> Exam:
         rng = seeds.rng(0, "program_io exam")
-        pools = [exam_functions(steps, self.exam_size // len(STEPS) or 1) for steps in STEPS]
+        pools = [exam_functions(steps, self.exam_size // len(self.steps) or 1) for steps in self.steps]
         levels: dict[str, list[Json]] = {}
         for kind in self.kinds:
             functions = [
@@ -212,12 +213,12 @@ class ProgramIO(Game):
     def demos(self, rng: random.Random) -> Iterator[Demo]:
         while True:
             for kind in self.kinds:
-                earlier = [self._drawn(rng, kind, _function(rng)) for _ in range(rng.randint(0, self.references))]
-                proposed = self._drawn(rng, kind, _function(rng))
+                earlier = [self._drawn(rng, kind, self._function(rng)) for _ in range(rng.randint(0, self.references))]
+                proposed = self._drawn(rng, kind, self._function(rng))
                 calls = "".join(f"\nf({text})" for text in proposed.task()["inputs"])
                 yield self.proposer.demo(wish(kind, self._calls(kind), earlier), proposed.program + calls)
                 for _ in range(3):  # solving takes more practice than proposing
-                    problem = self._drawn(rng, kind, _function(rng))
+                    problem = self._drawn(rng, kind, self._function(rng))
                     yield self.solver.demo(problem.text(self.shown), problem.answer)
 
     def _drawn(self, rng: random.Random, kind: Kind, function: ShortFunction) -> Problem:
@@ -225,6 +226,5 @@ class ProgramIO(Game):
         cases = function.cases(rng, self._calls(kind))
         return Problem(kind, function.source, tuple(args for args, _ in cases), tuple(value for _, value in cases))
 
-
-def _function(rng: random.Random) -> ShortFunction:
-    return random_function(rng, rng.choice(DEMO_STEPS))
+    def _function(self, rng: random.Random) -> ShortFunction:
+        return random_function(rng, rng.choice(self.steps))

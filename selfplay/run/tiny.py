@@ -133,7 +133,7 @@ def parse_rates(policy: LocalPolicy, game: Game, seed: int, probes: int = PROBES
     rates = {}
     for role, demos in wanted.items():
         requests = [
-            Request(role, role, None, demo.messages, Sampling(max_tokens=64), (derive(seed, "probe", role, i),), i)
+            Request(role, role, None, demo.messages, Sampling(max_tokens=128), (derive(seed, "probe", role, i),), i)
             for i, demo in enumerate(demos)
         ]
         replies = [completions[0].text for completions in policy.complete(requests)] if requests else []
