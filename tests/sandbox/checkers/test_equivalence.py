@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,8 @@ from selfplay.sandbox.checkers import Blame, Claim, Limits, ProofLevel, ProofSta
 from selfplay.sandbox.checkers.equivalence.checker import Equivalence
 from selfplay.types import Outcome
 
+PAIRS = 24
+"""Of random functions that are compared."""
 SMT, EXHAUSTIVE = ProofLevel.SMT, ProofLevel.EXHAUSTIVE
 SAME_INT = "def f(n: int) -> int:\n    return n"
 IDENTITY = "def g(n):\n    return n"
@@ -138,3 +143,55 @@ def test_attacks_on_contracts_fail_here_too(attack: Attack, tmp_path: Path) -> N
     for found in (same(SAME_INT, source), same(source, SAME_INT.replace("f(", "g("))):
         assert found.status in (MALFORMED, UNSAFE) and found.cpu_ms < 8_000, found
     assert not canary.exists()
+
+
+def random_function(rng: random.Random, name: str) -> str:
+    """A function of two ints with assignments and branches, without loops."""
+
+    def expr(depth: int) -> str:
+        if depth == 0:
+            return rng.choice(["x", "y", "n", "m", str(rng.randint(-2, 3))])
+        a, b = expr(depth - 1), expr(depth - 1)
+        return rng.choice([f"({a} + {b})", f"({a} - {b})", f"{a} * 2", f"({a}) // 2", f"min({a}, {b})", f"abs({a})"])
+
+    lines = ["x = n", "y = m"]
+    for _ in range(rng.randint(1, 3)):
+        change = rng.choice([f"x = {expr(2)}", f"y += {expr(1)}", f"x, y = y, {expr(1)}"])
+        lines += rng.choice([[change], [f"if {expr(1)} > {expr(1)}:", f"    {change}"]])
+    body = "\n".join(f"    {line}" for line in [*lines, "return x + y"])
+    return f"def {name}(n: int, m: int) -> int:\n{body}"
+
+
+def changed(rng: random.Random, function: str) -> str:
+    """The function with one token changed, perhaps without changing its meaning."""
+    swaps = {"+": "-", "<": "<=", ">": ">=", "min": "max", "2": "3", "n": "n", "(": "(0 + "}
+    old, new = rng.choice(list(swaps.items()))
+    head, _, body = function.replace("def f", "def g").partition("\n")
+    places = [i for i in range(len(body)) if body.startswith(old, i) and body[i - 1 : i] not in ("s", "i")]
+    at = rng.choice(places) if places else 0
+    found = body[:at] + new + body[at + len(old) :] if places else body
+    return f"{head}\n{found}"
+
+
+def test_no_proof_is_contradicted_by_cpython() -> None:
+    """Random functions against small changes of themselves: some proved, some refuted, all rightly."""
+    rng = random.Random(5)
+    seen: Counter[ProofStatus] = Counter()
+    while sum(seen.values()) < PAIRS:
+        reference = random_function(rng, "f")
+        candidate = changed(rng, reference)
+        space: dict[str, Callable[[int, int], int]] = {}
+        try:
+            exec(f"{reference}\n{candidate}", space)
+            alike = all(space["f"](n, m) == space["g"](n, m) for n in range(-9, 10) for m in range(-9, 10))
+        except (SyntaxError, NameError, TypeError):
+            continue
+        found = same(reference, candidate)
+        seen[found.status] += 1
+        assert found.status is not PROVED or alike, (reference, candidate)
+        assert found.status in (PROVED, REFUTED, UNPROVED), (found, reference, candidate)
+        if found.status is REFUTED:
+            assert found.counterexample is not None
+            args = [found.counterexample[name] for name in ("n", "m")]
+            assert space["f"](*args) != space["g"](*args), "CPython agrees"  # type: ignore[arg-type]
+    assert seen[PROVED] >= PAIRS // 6 and seen[REFUTED] >= PAIRS // 6, seen
