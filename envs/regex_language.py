@@ -1,12 +1,12 @@
-"""Regular expressions over the letters a and b, without Python's `re`: read, matched and compared exactly.
+"""Regular expressions over the letters 0 and 1, without Python's `re`: read, matched and compared exactly.
 
     regex = branch | branch ...      branch = piece piece ...      piece = atom, atom*, atom+ or atom?
-    atom  = a, b, . (either) or (regex)
+    atom  = 0, 1, . (either) or (regex)
 
 A text of at most `LONGEST` characters becomes the minimal deterministic automaton of its language, through Glushkov's
 positions (1961) and subsets of them; one that would need more than `MOST_STATES` states on the way is refused. So
 nothing backtracks, any text is read in bounded time, and two expressions mean the same exactly if their automata are
-equal: ``(a|b)*`` and ``.*``.
+equal: ``(0|1)*`` and ``.*``. (The letters are digits because the tiny models read digits one by one.)
 
 One language in eight is *held out*, by hash of the automaton.
 """
@@ -24,7 +24,7 @@ from selfplay.errors import UsageError
 from selfplay.game import Foul
 from selfplay.types import Json
 
-LETTERS = "ab"
+LETTERS = "01"
 LONGEST = 16
 LONGEST_DRAWN = 8
 """Characters of the expressions that are drawn here."""
@@ -35,7 +35,7 @@ EITHER = (0, 1)
 """What ``.`` stands for: indices of letters."""
 
 Automaton = tuple[tuple[bool, int, int], ...]
-"""Per state: does a word that ends here match, the state after a, the state after b. The first state is the start."""
+"""Per state: does a word that ends here match, the state after 0, the state after 1. The first state is the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,10 @@ class Regex:
                     return cls.parse(text)
                 except Foul as foul:
                     raise UsageError(f"the task's regex {text!r} cannot be read: {foul}") from None
-        raise UsageError(f'the task {task!r} has no regex; one is {{"regex": "a*b"}}')
+        raise UsageError(f'the task {task!r} has no regex; one is {{"regex": "0*1"}}')
 
     def matches(self, word: str) -> bool:
-        """Does the whole word, letters a and b, belong to the language?"""
+        """Does the whole word, letters 0 and 1, belong to the language?"""
         state = 0
         for letter in word:
             state = self.automaton[state][1 + LETTERS.index(letter)]
@@ -94,7 +94,7 @@ def random_regex(rng: random.Random, *, held_out: bool = False) -> Regex:
     """A random expression of two or three pieces whose language is (not) held out; short words tell what it means."""
     while True:
         text = "".join(_piece(rng) for _ in range(rng.choice((2, 2, 2, 3))))
-        if text.isalpha() or len(text) > LONGEST_DRAWN:
+        if text.isdigit() or len(text) > LONGEST_DRAWN:
             continue
         regex = Regex.parse(text)
         matched = sum(map(regex.matches, words(4)))
@@ -115,13 +115,20 @@ def library(draws: int = 2000) -> tuple[Regex, ...]:
 
 
 @cache
+def exam_regexes(count: int) -> tuple[Regex, ...]:
+    """Different held-out languages, the same ones always; fewer than `count` where there hardly are more."""
+    rng = seeds.rng(0, "regex exam")
+    return tuple(dict.fromkeys(random_regex(rng, held_out=True) for _ in range(5 * count)))[:count]
+
+
+@cache
 def library_matches(word: str) -> int:
     """Which expressions of the library match a word: a bit for each."""
     return sum(1 << number for number, regex in enumerate(library()) if regex.matches(word))
 
 
 def _piece(rng: random.Random) -> str:
-    atom = rng.choice(("a", "b", "a", "b", ".", "ab", "ba"))
+    atom = rng.choice(("0", "1", "0", "1", ".", "01", "10"))
     quantifier = rng.choice(("", "*", "+", "?"))
     return (atom if len(atom) == 1 else f"({atom})") + quantifier
 
@@ -214,7 +221,7 @@ class _Reader:
             return part
         if sign == "" or sign not in LETTERS + ".":
             what = repr(sign) if sign else "the end"
-            raise Foul(f"a, b, . or ( was expected at place {self._at}, not {what}")
+            raise Foul(f"0, 1, . or ( was expected at place {self._at}, not {what}")
         self._letters.append(EITHER if sign == "." else (LETTERS.index(sign),))
         self._follow.append(set())
         here = frozenset([len(self._letters) - 1])

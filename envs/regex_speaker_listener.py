@@ -1,7 +1,7 @@
 """Regex speaker and listener: one gives examples of a hidden regular expression, the other writes the expression.
 
-    speaker    a*b         ->  +aab         "aab matches"        then, after Next:   ->   -ba   "ba does not"
-    listener   +aab -ba    ->  a*b
+    speaker    0*1         ->  +001         "001 matches"        then, after Next:   ->   -10   "10 does not"
+    listener   +001 -10    ->  0*1
 
 Generating Pragmatic Examples to Train Neural Program Synthesizers (arXiv 2311.05740). Both begin as *literal* players,
 trained on random true examples. In a match, examples are chosen one at a time out of what the players themselves say:
@@ -36,8 +36,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from selfplay import seeds
-from selfplay.envs.regex_language import LETTERS, Regex, library, library_matches, random_regex, words
+from selfplay.envs.regex_language import LETTERS, Regex, exam_regexes, library, library_matches, random_regex, words
 from selfplay.errors import UsageError
 from selfplay.game import Demo, Exam, Foul, Game
 from selfplay.match import Match
@@ -62,14 +61,14 @@ class Utterance(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Utterance:
-        """Read ``+aab`` or ``-ba``; ``_`` is the word without letters.
+        """Read ``+001`` or ``-10``; ``_`` is the word without letters.
 
         Raises:
             Foul: it is neither.
         """
         found = _UTTERANCE.fullmatch(text.strip())
         if not found:
-            raise Foul(f"+ or - and a word of 1 to {LONGEST_WORD} letters a and b, or _, was expected")
+            raise Foul(f"+ or - and a word of 1 to {LONGEST_WORD} letters 0 and 1, or _, was expected")
         return cls(found[2].strip("_"), found[1] == "+")
 
     @classmethod
@@ -138,7 +137,7 @@ class RegexSpeakerListener(Game):
     result_range = (0.0, 1.0)
     bots = {"random": random_bot, "informative": informative_bot}
 
-    speaker = duties.proposer("Give an example that tells the regular expression: +ab if it matches.", Utterance.parse)
+    speaker = duties.proposer("Give an example that tells the regular expression: +01 if it matches.", Utterance.parse)
     listener = duties.solver(
         "Write the regular expression of these examples; - does not match.", Regex.parse, seats=MOST_TURNS + 1
     )
@@ -152,7 +151,7 @@ class RegexSpeakerListener(Game):
     chooser: Literal["pragmatic", "literal", "random"] = "pragmatic"
     """Which proposal is said: the most informative one, the first true one, or a random word instead."""
     exam_size: int = 100
-    """Expressions in the exam, at each level."""
+    """Expressions in the exam, at each level; fewer than 100 held-out languages are drawn."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -228,8 +227,7 @@ class RegexSpeakerListener(Game):
         return true[best or 0]
 
     def exam(self) -> Exam:
-        rng = seeds.rng(0, "regex_speaker_listener exam")
-        hidden = [random_regex(rng, held_out=True).text for _ in range(self.exam_size)]
+        hidden = [regex.text for regex in exam_regexes(self.exam_size)]
         levels: dict[str, list[Json]] = {
             f"{turns} example{'s' * (turns > 1)}": [{"regex": text, "turns": turns} for text in hidden]
             for turns in range(1, self.turns + 1)

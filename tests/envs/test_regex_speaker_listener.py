@@ -20,7 +20,7 @@ from selfplay.types import Ending, MatchRecord, Player
 
 Playing = Callable[..., MatchRecord]
 
-TASK = {"regex": "a*b"}
+TASK = {"regex": "0*1"}
 
 
 def noted(record: MatchRecord) -> dict[str, Any]:
@@ -40,54 +40,54 @@ def one_turn(play: Playing, said: list[str], believed: list[str], then: list[str
 
 
 def test_the_most_informative_true_example_is_said(play: Playing) -> None:
-    said = ["+ab", "+b", "-a", "+ba", "so: aab"]  # the fourth is not true, the fifth nothing
-    record = one_turn(play, said, [".*b", "a+b", ".*b", "b", "???"], ["a*b", "(a)*b", ".*b", "b", "x"])
+    said = ["+01", "+1", "-0", "+10", "so: 001"]  # the fourth is not true, the fifth nothing
+    record = one_turn(play, said, [".*1", "0+1", ".*1", "1", "???"], ["0*1", "(0)*1", ".*1", "1", "x"])
     speaker = [move for move in record.moves if move.role == "speaker"]
-    # ab: also .*b, a+b (and not b); b: also .*b, b; a (does not match): all three
+    # 01: also .*1, 0+1 (and not 1); 1: also .*1, 1; 0 (does not match): all three
     assert [move.reward for move in speaker] == [1 / 3, 1 / 3, 1 / 4, 0.0, 0.0]
     assert [move.keep for move in speaker] == [True, False, False, False, False]
     assert [move.foul for move in speaker][3] == "this is not true"
     last = [move for move in record.moves if move.seat == "listener#2"]
-    assert last[0].messages[-1].text == "+ab"
+    assert last[0].messages[-1].text == "+01"
     assert [move.reward for move in last] == [1.0, 1.0, 0.0, 0.0, 0.0], "what means the same is right"
-    assert examples(record) == [("+ab", "a*b")]
+    assert examples(record) == [("+01", "0*1")]
     assert record.result == dict.fromkeys(RegexSpeakerListener.seats(), 0.4)
     facts = noted(record)
     assert (facts["true"], facts["recovered_1"], facts["consistent"]) == (0.6, 0.4, 0.6)
 
 
 def test_what_the_listener_believes_decides_what_is_said(play: Playing) -> None:
-    for believed, chosen in ((["a+b"], "+b"), (["b"], "+ab")):
-        record = one_turn(play, ["+ab", "+b"], believed, ["a*b"])
+    for believed, chosen in ((["0+1"], "+1"), (["1"], "+01")):
+        record = one_turn(play, ["+01", "+1"], believed, ["0*1"])
         assert [move.text for move in record.moves if move.keep] == [chosen]
 
 
 def test_the_controls(play: Playing) -> None:
-    literal = one_turn(play, ["+ba", "-a", "+b"], ["a+b"] * 3, ["b"] * 3, chooser="literal")
-    assert [move.text for move in literal.moves if move.keep] == ["-a"], "the first true one"
+    literal = one_turn(play, ["+10", "-0", "+1"], ["0+1"] * 3, ["1"] * 3, chooser="literal")
+    assert [move.text for move in literal.moves if move.keep] == ["-0"], "the first true one"
     game = RegexSpeakerListener(turns=2, programs=1, chooser="random")
-    drawn = play(game, {"listener": ["a*b", "a"]}, task=TASK)
+    drawn = play(game, {"listener": ["0*1", "0"]}, task=TASK)
     assert {move.seat for move in drawn.moves} == {"listener#2", "listener#3"}
-    regex = Regex.parse("a*b")
+    regex = Regex.parse("0*1")
     for prompt, text in examples(drawn):
-        assert text == "a*b" and all(Utterance.parse(said).fits(regex) for said in prompt.split())
+        assert text == "0*1" and all(Utterance.parse(said).fits(regex) for said in prompt.split())
 
 
 def test_examples_follow_each_other_and_each_listener_hears_one_more(play: Playing) -> None:
     game = RegexSpeakerListener(turns=2, utterances=2, programs=1)
-    replies = Replies({"speaker": ["+ab", "x", "+ab", "-ba"], "listener": ["b", "a+b", "a*b"]})
+    replies = Replies({"speaker": ["+01", "x", "+01", "-10"], "listener": ["1", "0+1", "0*1"]})
     record = play(game, replies, task=TASK)
     assert record.ending is Ending.OK
     asked = [(request.seat, request.messages[-1].text) for request in replies.requests]
-    assert asked == [("listener#1", "?"), ("speaker", "a*b"), ("listener#2", "+ab"), ("speaker", NEXT),
-                     ("listener#3", "+ab -ba")]  # fmt: skip
+    assert asked == [("listener#1", "?"), ("speaker", "0*1"), ("listener#2", "+01"), ("speaker", NEXT),
+                     ("listener#3", "+01 -10")]  # fmt: skip
     speaker = [move for move in record.moves if move.role == "speaker"]
     assert speaker[2].foul == "this was said before" and speaker[3].parent is speaker[0]
     assert [move.learn for move in record.moves if move.role == "listener"] == [False, True, True]
 
 
 def test_a_speaker_without_anything_true_ends_the_match(play: Playing) -> None:
-    record = one_turn(play, ["+ba", "?"], ["a", "b"], [])
+    record = one_turn(play, ["+10", "?"], ["0", "1"], [])
     assert not examples(record) and {move.reward for move in record.moves} <= {0.0}
     assert record.result is not None and set(record.result.values()) == {0.0}
 
@@ -108,7 +108,9 @@ def test_the_exam_counts_examples(play: Playing) -> None:
     game = RegexSpeakerListener(exam_size=30)
     exam = game.exam()
     assert list(exam.levels) == ["1 example", "2 examples", "3 examples", "4 examples"]
-    assert all(Regex.from_task(task).held_out for tasks in exam.levels.values() for task in tasks)
+    for tasks in exam.levels.values():
+        asked = [Regex.from_task(task) for task in tasks]
+        assert len(set(asked)) == len(asked) == 30 and all(regex.held_out for regex in asked)
     found = evaluate(Player("bot", ScriptedPolicy("informative", game)), game, tasks=25)
     assert not found.errors and found.rates["1 example"] < found.rates["4 examples"]
     blind = evaluate(Player("bot", ScriptedPolicy("random", game)), game, tasks=25)
@@ -137,7 +139,7 @@ def test_it_keeps_the_rules_of_games() -> None:
     assert report.ok, report.findings
 
 
-@pytest.mark.parametrize("text", ["", "ab", "+", "+c", "+aaaaaaaaa", "+a b", "-a*", "+_a", "\u2212a"])
+@pytest.mark.parametrize("text", ["", "01", "+", "+c", "+000000000", "+0 1", "-0*", "+_0", "\u2212a"])
 def test_what_is_no_example_is_a_foul(text: str) -> None:
     with pytest.raises(Foul):
         Utterance.parse(text)
