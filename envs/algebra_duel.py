@@ -29,6 +29,7 @@ from selfplay.game import Demo, Exam, Foul, Game
 from selfplay.match import Match
 from selfplay.rewards import proposer_reward
 from selfplay.roles import duties
+from selfplay.roles.exams import different
 from selfplay.sandbox.checkers import Claim, Limits, Proofs
 from selfplay.sandbox.checkers.algebra.problem import Problem
 from selfplay.sandbox.checkers.algebra.search import solutions, violated
@@ -46,8 +47,6 @@ LONGEST = 40
 """Characters of a proposal."""
 HELD_OUT = 8
 """One problem in so many is held out, by hash: for every run, on every machine, the same ones."""
-GIVE_UP = 5_000
-"""So many draws in a row without a new problem: there hardly is another one."""
 _EQUATION = re.compile(r"[0-9xy+\-*()]+=[0-9xy+\-*()]+")
 _NUMBERS = re.compile(r"\s*([0-9]{1,4})(?:[\s,;]+([0-9]{1,4}))?\s*")
 
@@ -161,13 +160,7 @@ def random_equations(rng: random.Random, kind: Kind, highest: int, *, held_out: 
 def exam_equations(kind: Kind, highest: int, count: int) -> tuple[Equations, ...]:
     """Different held-out problems, the same ones always; fewer than `count` only where there hardly are more."""
     rng = seeds.rng(0, "algebra_duel exam", kind, highest)
-    found: dict[Equations, None] = {}
-    fruitless = 0
-    while len(found) < count and fruitless < GIVE_UP:
-        equations = random_equations(rng, kind, highest, held_out=True)
-        fruitless = fruitless + 1 if equations in found else 0
-        found[equations] = None
-    return tuple(found)
+    return different(lambda: random_equations(rng, kind, highest, held_out=True), count, patience=5000)
 
 
 def random_bot(request: Request, rng: random.Random) -> str:

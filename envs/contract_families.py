@@ -20,10 +20,9 @@ from typing import NamedTuple
 
 from selfplay import seeds
 from selfplay.envs.short_contracts import PARAMS, Contract
+from selfplay.roles.exams import different
 
 LEVELS = (1, 2, 3, 4, 5)
-GIVE_UP = 2000
-"""So many draws in a row without a new contract: there hardly is another one."""
 
 
 class Sample(NamedTuple):
@@ -219,13 +218,7 @@ def sample(rng: random.Random, level: int, *, held_out: bool = False) -> Sample:
 def fixed(level: int, count: int, *, held_out: bool) -> tuple[Sample, ...]:
     """Different contracts of a level, the same ones always; fewer than `count` only where there hardly are more."""
     rng = seeds.rng(0, "contracts", level, held_out)
-    found: dict[str, Sample] = {}
-    fruitless = 0
-    while len(found) < count and fruitless < GIVE_UP:
-        one = sample(rng, level, held_out=held_out)
-        fruitless = fruitless + 1 if one.contract.text in found else 0
-        found.setdefault(one.contract.text, one)
-    return tuple(found.values())
+    return different(lambda: sample(rng, level, held_out=held_out), count, key=lambda one: one.contract.text)
 
 
 def starting(count: int) -> list[Sample]:

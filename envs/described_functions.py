@@ -16,9 +16,10 @@ from functools import cache
 from typing import NamedTuple, cast
 
 from selfplay import seeds
-from selfplay.envs.contract_families import GIVE_UP, ONE, Term, mixed, shifted, variable
+from selfplay.envs.contract_families import ONE, Term, mixed, shifted, variable
 from selfplay.envs.short_contracts import HELD_OUT, LIMITS, NAME, PARAMS, Contract
 from selfplay.errors import UsageError
+from selfplay.roles.exams import different
 from selfplay.sandbox.checkers import Claim
 from selfplay.types import Json
 
@@ -145,10 +146,4 @@ def described(rng: random.Random, kind: str, *, held_out: bool = False) -> Descr
 def fixed(kind: str, count: int, *, held_out: bool) -> tuple[Described, ...]:
     """Different descriptions, the same ones always; fewer than `count` only where there hardly are more."""
     rng = seeds.rng(0, "described", kind, held_out)
-    found: dict[str, Described] = {}
-    fruitless = 0
-    while len(found) < count and fruitless < GIVE_UP:
-        one = described(rng, kind, held_out=held_out)
-        fruitless = fruitless + 1 if one.words in found else 0
-        found.setdefault(one.words, one)
-    return tuple(found.values())
+    return different(lambda: described(rng, kind, held_out=held_out), count, key=lambda one: one.words)

@@ -24,6 +24,7 @@ from selfplay.game import Demo, Exam, Foul, Game
 from selfplay.match import Match
 from selfplay.rewards import proposer_reward
 from selfplay.roles import duties
+from selfplay.roles.exams import different
 from selfplay.sandbox.checkers import Claim, Proofs
 from selfplay.sandbox.checkers.algebra.search import violated
 from selfplay.sandbox.checkers.contracts.faults import Fault
@@ -42,8 +43,6 @@ LONGEST = 400
 """Characters of a proposal or an answer."""
 HELD_OUT = 8
 """One puzzle in so many is held out, by hash: for every run, on every machine, the same ones."""
-GIVE_UP = 500
-"""So many draws in a row without a new puzzle: there hardly is another one."""
 
 
 def read_text(text: str) -> str:
@@ -88,13 +87,7 @@ def make_puzzle(rng: random.Random, family: Family, size: int, *, held_out: bool
 def exam_puzzles(family: Family, size: int, count: int) -> tuple[str, ...]:
     """Different held-out puzzles, the same ones always; fewer than `count` only where there hardly are more."""
     rng = seeds.rng(0, "logic_puzzles exam", family, size)
-    found: dict[str, None] = {}
-    fruitless = 0
-    while len(found) < count and fruitless < GIVE_UP:
-        text = make_puzzle(rng, family, size, held_out=True)
-        fruitless = fruitless + 1 if text in found else 0
-        found[text] = None
-    return tuple(found)
+    return different(lambda: make_puzzle(rng, family, size, held_out=True), count, patience=500)
 
 
 def random_bot(request: Request, rng: random.Random) -> str:

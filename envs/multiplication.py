@@ -33,13 +33,12 @@ from selfplay.game import Demo, Exam, Foul, mask
 from selfplay.match import Match
 from selfplay.rewards import band, band_code
 from selfplay.roles import duties
+from selfplay.roles.exams import different
 from selfplay.roles.formats import integer
 from selfplay.types import Json, Move, Request
 
 HELD_OUT = 8
 """One product in so many is held out, by hash: for every run, on every machine, the same ones."""
-GIVE_UP = 20_000
-"""So many draws in a row without a new product: there hardly is another one."""
 BANDS = {"formula": band, "code": band_code}
 """What a proposal earns for the answers to it, by the name of the rule."""
 _PRODUCT = re.compile(r"\s*([1-9][0-9]{0,5})\s*[*x]\s*([1-9][0-9]{0,5})\s*")
@@ -105,13 +104,7 @@ def random_product(rng: random.Random, digits: tuple[int, int], *, held_out: boo
 def fixed_products(digits: tuple[int, int], count: int, *, held_out: bool) -> tuple[Product, ...]:
     """Different products, the same ones always; fewer than `count` only where there hardly are more."""
     rng = seeds.rng(0, "multiplication", *digits, held_out)
-    found: dict[Product, None] = {}
-    fruitless = 0
-    while len(found) < count and fruitless < GIVE_UP:
-        product = random_product(rng, digits, held_out=held_out)
-        fruitless = fruitless + 1 if product in found else 0
-        found[product] = None
-    return tuple(found)
+    return different(lambda: random_product(rng, digits, held_out=held_out), count, patience=20_000)
 
 
 def random_bot(request: Request, rng: random.Random) -> str:

@@ -10,14 +10,13 @@ from functools import cache
 from selfplay import seeds
 from selfplay.envs.arithmetic import Expression, random_expression, reach
 from selfplay.errors import UsageError
+from selfplay.roles.exams import different
 from selfplay.types import Json, Request
 
 LARGEST = 999
 """Targets lie in 0 .. LARGEST."""
 HELD_OUT = 8
 """One puzzle in so many is held out, by hash: for every run, on every machine, the same ones."""
-GIVE_UP = 20_000
-"""So many draws in a row without a new puzzle: there hardly is another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +78,12 @@ def random_witness(rng: random.Random, size: int, highest: int = 9, *, held_out:
 def exam_puzzles(size: int, highest: int, count: int) -> tuple[Puzzle, ...]:
     """Different held-out puzzles, the same ones always; fewer than `count` only where there hardly are more."""
     rng = seeds.rng(0, "countdown exam", size, highest)
-    puzzles: dict[Puzzle, None] = {}
-    fruitless = 0
-    while len(puzzles) < count and fruitless < GIVE_UP:
+
+    def draw() -> Puzzle | None:
         puzzle = Puzzle.of(random_expression(rng, size, highest, LARGEST))
-        fruitless = 0 if puzzle.held_out and puzzle not in puzzles else fruitless + 1
-        if puzzle.held_out:
-            puzzles[puzzle] = None
-    return tuple(puzzles)
+        return puzzle if puzzle.held_out else None
+
+    return different(draw, count, patience=20_000)
 
 
 def random_bot(request: Request, rng: random.Random) -> str:

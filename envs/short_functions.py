@@ -26,6 +26,7 @@ from typing import Literal, NamedTuple
 from selfplay import seeds
 from selfplay.envs.short_functions_interpreter import Args, NotInLanguage, Value, returns, structure
 from selfplay.errors import UsageError
+from selfplay.roles.exams import different
 from selfplay.types import Json
 
 HELD_OUT = 8
@@ -36,8 +37,6 @@ STEPS = (1, 2, 3)
 """How many steps a function may have."""
 PROBES = 16
 """Inputs on which a function has to show that it does something."""
-GIVE_UP = 2000
-"""So many draws in a row without a new function: there hardly is another one."""
 
 Kind = Literal["list", "keep", "each", "reduce", "number"]
 
@@ -155,15 +154,12 @@ def random_function(rng: random.Random, steps: int, *, held_out: bool = False) -
 def exam_functions(steps: int, count: int) -> tuple[ShortFunction, ...]:
     """Different held-out functions, the same ones always; fewer than `count` only where there hardly are more."""
     rng = seeds.rng(0, "short functions exam", steps)
-    found: dict[ShortFunction, None] = {}
-    fruitless = 0
-    while len(found) < count and fruitless < GIVE_UP:
+
+    def draw() -> ShortFunction | None:
         function = any_function(rng, steps)
-        fits = function.held_out and _does_something(function.source)
-        fruitless = 0 if fits and function not in found else fruitless + 1
-        if fits:
-            found[function] = None
-    return tuple(found)
+        return function if function.held_out and _does_something(function.source) else None
+
+    return different(draw, count)
 
 
 def random_args(rng: random.Random) -> Args:
