@@ -6,8 +6,9 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+from selfplay.errors import UsageError
 from selfplay.sandbox.checkers.pool import Pool
-from selfplay.sandbox.checkers.types import Claim
+from selfplay.sandbox.checkers.types import Claim, ProofStatus
 from selfplay.types import PooledChecker, Verdict
 
 
@@ -22,9 +23,14 @@ class ProofPool:
 
         Raises:
             UnknownName: a claim names no checker.
+            UsageError: a prover is not installed; a run in which nothing can be decided had better not begin.
         """
         claims: list[Claim] = [claim for _, claim in checks]
-        return [found.verdict() for found in self.pool.check_many(claims)]
+        found = self.pool.check_many(claims)
+        for verdict in found:
+            if verdict.status is ProofStatus.UNAVAILABLE:
+                raise UsageError(verdict.reason)
+        return [verdict.verdict() for verdict in found]
 
 
 @functools.cache

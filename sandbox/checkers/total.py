@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
-from importlib.util import find_spec
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
 
-from selfplay.sandbox.checkers.contracts.checker import _backend, _deep_stack
 from selfplay.sandbox.checkers.contracts.faults import Fault
 from selfplay.sandbox.checkers.types import Blame, Claim, ProofStatus, ProofVerdict
 
@@ -35,7 +37,7 @@ class Total:
             cpu_ms=(time.process_time() - started) * 1000,
             checker=self.name,
             version=self.version,
-            backend=_backend() if find_spec("z3") else "",
+            backend=_backend(),
             claim=claim.key(self.version),
         )
 
@@ -58,6 +60,25 @@ def _trouble(error: Exception) -> ProofVerdict:
         reason = "z3 is not installed: pip install 'selfplay[formal]'"
         return ProofVerdict(ProofStatus.UNAVAILABLE, reason, Blame.CHECKER)
     return ProofVerdict(ProofStatus.CRASH, f"{type(error).__name__}: {error}"[:300], Blame.CHECKER, "worker")
+
+
+@functools.cache
+def _backend() -> str:
+    try:
+        return f"z3-solver {metadata.version('z3-solver')}"
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+@contextmanager
+def _deep_stack() -> Iterator[None]:
+    """Room for recursion that our own limits end, so that a verdict does not depend on how deep the caller was."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 20_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _forget_prover() -> None:

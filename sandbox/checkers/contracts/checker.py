@@ -9,95 +9,54 @@ Kinds of claim and their payload:
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import metadata
-
 from selfplay.sandbox.checkers.contracts.faults import Fault
 from selfplay.sandbox.checkers.contracts.forms import read_file, read_problem, read_solution
 from selfplay.sandbox.checkers.contracts.problem import BadProblem, Problem
 from selfplay.sandbox.checkers.contracts.tree import Program
+from selfplay.sandbox.checkers.total import Total
 from selfplay.sandbox.checkers.types import Blame, Claim, ProofStatus, ProofVerdict
 
 VERSION = "1"
 """Changes with every change that may change a verdict."""
-KINDS = ("solution", "file", "specification")
 
 
-class Contracts:
+class Contracts(Total):
     """Verifies functions against contracts. Needs z3 (extra ``formal``), which it imports when it is first used."""
 
     name = "contracts"
     version = VERSION
+    kinds = ("solution", "file", "specification")
 
-    def check(self, claim: Claim) -> ProofVerdict:
-        """Decide a claim in this process. Total: whatever the claim contains becomes a verdict."""
-        if importlib.util.find_spec("z3") is None:
-            return ProofVerdict(
-                ProofStatus.UNAVAILABLE, "z3 is not installed: pip install 'selfplay[formal]'", Blame.CHECKER
-            )
-        started = time.process_time()
-        try:
-            with _deep_stack():
-                found = self._decide(claim)
-        except Fault as fault:
-            found = ProofVerdict(fault.status, fault.reason, fault.blame, "parse", fault.line or None)
-        except BadProblem as error:
-            found = ProofVerdict(ProofStatus.MALFORMED, str(error), Blame.PROPOSER, "parse")
-        except MemoryError:
-            found = ProofVerdict(ProofStatus.MEMORY, "out of memory", Blame.CHECKER, "worker")
-        except Exception as error:  # a fault of ours is no verdict about the claim
-            reason = f"{type(error).__name__}: {error}"
-            found = ProofVerdict(ProofStatus.CRASH, reason[:300], Blame.CHECKER, "worker")
-        return found.but(
-            cpu_ms=(time.process_time() - started) * 1000,
-            checker=self.name,
-            version=self.version,
-            backend=_backend(),
-            claim=claim.key(self.version),
-        )
-
-    def _decide(self, claim: Claim) -> ProofVerdict:
+    def decide(self, claim: Claim) -> ProofVerdict:
+        """See `Total.decide`."""
         from selfplay.sandbox.checkers.contracts.lint import lint
         from selfplay.sandbox.checkers.contracts.verify import verify
 
-        limits, payload = claim.limits, claim.payload
+        limits = claim.limits
         match claim.kind:
             case "solution":
-                problem = Problem.from_json(payload.get("problem"))
-                return verify(read_solution(problem, _text(claim, "solution"), limits), limits)
+                return verify(read_solution(problem_of(claim), text_of(claim, "solution"), limits), limits)
             case "file":
-                program: Program = read_file(_text(claim, "source"), limits)
+                program: Program = read_file(text_of(claim, "source"), limits)
                 fault = lint(program, limits, written=True)
                 if fault.status is not ProofStatus.PROVED:
                     return fault
                 return verify(program, limits).but(notes=fault.notes)
             case "specification":
-                return lint(read_problem(Problem.from_json(payload.get("problem")), limits), limits)
-        raise Fault(ProofStatus.MALFORMED, 0, f"unknown kind of claim {claim.kind!r}; known: {', '.join(KINDS)}")
+                return lint(read_problem(problem_of(claim), limits), limits)
+        raise self.unknown_kind(claim)
 
 
-@functools.cache
-def _backend() -> str:
-    return f"z3-solver {metadata.version('z3-solver')}"
-
-
-@contextmanager
-def _deep_stack() -> Iterator[None]:
-    """Room for recursion that our own limits end, so that a verdict does not depend on how deep the caller was."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, 20_000))
+def problem_of(claim: Claim) -> Problem:
+    """The problem in a claim's payload; raises `Fault`."""
     try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
+        return Problem.from_json(claim.payload.get("problem"))
+    except BadProblem as error:
+        raise Fault(ProofStatus.MALFORMED, 0, str(error), Blame.PROPOSER) from None
 
 
-def _text(claim: Claim, field: str) -> str:
+def text_of(claim: Claim, field: str) -> str:
+    """A text in a claim's payload; raises `Fault`."""
     value = claim.payload.get(field)
     if not isinstance(value, str):
         raise Fault(ProofStatus.MALFORMED, 0, f"the claim's {field!r} must be a text")
