@@ -1,4 +1,4 @@
-"""`selfplay sandbox run`, `selfplay sandbox selftest`."""
+"""`selfplay sandbox run`, `selfplay sandbox selftest`, `selfplay sandbox serve`."""
 
 from __future__ import annotations
 
@@ -15,21 +15,29 @@ import typer
 
 from selfplay.cli import screen
 from selfplay.cli.commands import JsonFlag, command, new_app
-from selfplay.errors import UnknownName, UsageError
+from selfplay.errors import RunError, UsageError
+from selfplay.sandbox.backends import BACKENDS, Backend, read_token
 from selfplay.watch.words import inert
 
 if TYPE_CHECKING:
     from selfplay.sandbox.local import LocalSandbox
+    from selfplay.sandbox.remote import RemoteSandbox
     from selfplay.sandbox.tasks import CodeChecker
     from selfplay.sandbox.types import CaseResult, Limits, Sandbox
     from selfplay.types import Verdict
 
 app = new_app("Run code that nobody trusts.")
 T = TypeVar("T")
-BACKENDS = ("local", "subprocess", "docker")
-Backend = Annotated[str, typer.Option("--backend", metavar="NAME", help=f"One of: {', '.join(BACKENDS)}.")]
-Image = Annotated[str | None, typer.Option("--image", metavar="NAME", help="Of docker: not this machine's Python.")]
-Runtime = Annotated[str | None, typer.Option("--runtime", metavar="NAME", help="Of docker: runc, runsc (gVisor), ...")]
+BackendName = Annotated[str, typer.Option("--backend", metavar="NAME", help=f"One of: {', '.join(BACKENDS)}.")]
+Image = Annotated[str, typer.Option("--image", metavar="NAME", help="Of docker: not this machine's Python.")]
+Runtime = Annotated[str, typer.Option("--runtime", metavar="NAME", help="Of docker: runc, runsc (gVisor), ...")]
+Url = Annotated[str, typer.Option("--url", metavar="URL", help="Of remote: the servers; else SELFPLAY_SANDBOX_URL.")]
+Token = Annotated[
+    Path | None, typer.Option("--token-file", metavar="FILE", help="Of remote; else SELFPLAY_SANDBOX_TOKEN.")
+]
+ServerToken = Annotated[
+    Path | None, typer.Option("--token-file", metavar="FILE", help="What clients need; else SELFPLAY_SANDBOX_TOKEN.")
+]
 
 
 @app.callback()
@@ -49,9 +57,11 @@ def run(
     tests: Annotated[Path | None, typer.Option("--tests", metavar="FILE", help="What it must do.")] = None,
     call: Annotated[str | None, typer.Option("--call", metavar="NAME", help="The function to test.")] = None,
     cpu: Annotated[float, typer.Option("--cpu", metavar="SECONDS", help="CPU time per case.")] = 2.0,
-    backend: Backend = "local",
-    image: Image = None,
-    runtime: Runtime = None,
+    backend: BackendName = "local",
+    image: Image = "",
+    runtime: Runtime = "",
+    url: Url = "",
+    token_file: Token = None,
     json: JsonFlag = False,
 ) -> None:
     """Run a program where it can do no harm, and say how it ended.
@@ -61,7 +71,7 @@ def run(
     from selfplay.sandbox.types import Limits
 
     source, limits = _read(file), Limits(cpu_s=cpu)
-    new = _new(backend, image, runtime)
+    new = Backend(backend, 0, image, runtime, url=url, token_file=token_file).make("selfplay sandbox")
     if tests is None:
         _show_run(_in_sandbox(new, lambda box: _run_script(box, source, limits)), limits, json=json)
     else:
@@ -74,31 +84,95 @@ def run(
     "selftest",
     examples=("selfplay sandbox selftest", "selfplay sandbox selftest --backend subprocess"),
 )
-def selftest(backend: Backend = "local", image: Image = None, runtime: Runtime = None, json: JsonFlag = False) -> None:
-    """Try some 140 attacks and 60 honest programs, and say what holds on this machine.
+def selftest(
+    backend: BackendName = "local",
+    image: Image = "",
+    runtime: Runtime = "",
+    url: Url = "",
+    token_file: Token = None,
+    json: JsonFlag = False,
+) -> None:
+    """Try some 140 attacks, 60 honest programs and 150 forgeries, and say what holds on this machine.
 
     Exit code 1 if something does not.
     """
     from selfplay.sandbox.selftest import selftest as everything
+    from selfplay.sandbox.selftest.forgeries import questions
 
     async def look(box: Sandbox) -> tuple[dict[str, object], dict[str, str]]:
         return box.describe(), await everything(box)
 
     start = time.monotonic()
-    description, found = _in_sandbox(_new(backend, image, runtime), look)
+    chosen = Backend(backend, 0, image, runtime, url=url, token_file=token_file)
+    description, found = _in_sandbox(chosen.make("selfplay sandbox"), look)
     wrong = {name: trouble for name, trouble in found.items() if trouble}
+    forged = _forged(chosen)
+    played = len(questions())
     if json:
-        screen.json({"sandbox": description, "programs": len(found), "wrong": wrong})
+        programs = {"programs": len(found), "wrong": wrong, "forgeries": played, "forged": forged}
+        screen.json({"sandbox": description, **programs})
     else:
         _show_description(description)
         for name, trouble in wrong.items():
             screen.show(inert(f"{name}: {trouble}"))
         screen.show(f"{len(found) - len(wrong)} of {len(found)} programs ended as they must")
+        for name in forged:
+            screen.show(inert(f"judged wrongly - {name}"))
+        screen.show(f"{played - len(forged)} of {played} forgeries and honest answers were judged as they must be")
         screen.say(f"{time.monotonic() - start:.0f} s")
-    raise typer.Exit(1 if wrong else 0)
+    raise typer.Exit(1 if wrong or forged else 0)
 
 
-def _in_sandbox(new: LocalSandbox, use: Callable[[LocalSandbox], Coroutine[None, None, T]]) -> T:
+def _forged(chosen: Backend) -> list[str]:
+    """What was paid without having earned it, or the other way round, on whatever level the sandbox has."""
+    from selfplay.sandbox.judge import Rules
+    from selfplay.sandbox.pool import CodePool
+    from selfplay.sandbox.selftest.forgeries import forged_passes
+
+    pool = CodePool(lambda: chosen.make("selfplay sandbox"), Rules(allow_weak_sandbox=True))
+    try:
+        return forged_passes(pool)
+    except RunError as error:
+        return [f"nothing could be judged: {error}"]
+    finally:
+        pool.close()
+
+
+@command(
+    app,
+    "serve",
+    examples=("selfplay sandbox serve", "selfplay sandbox serve --host 0.0.0.0 --token-file token.txt"),
+    more='Clients: --backend remote --url URL, or [sandbox] backend = "remote" in a recipe, or SandboxFusion\'s\n'
+    "POST /run_code. The token is never an argument: all users of a machine can read those.",
+)
+def serve(
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="Other than this machine: needs a token.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, metavar="N", help="0: any.")] = 7421,
+    backend: BackendName = "local",
+    workers: Annotated[int, typer.Option("--workers", min=0, metavar="N", help="Programs at a time; 0: cores.")] = 0,
+    image: Image = "",
+    runtime: Runtime = "",
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, metavar="N", help="Requests at a time.")] = 32,
+    token_file: ServerToken = None,
+) -> None:
+    """Let other processes and machines run programs in the sandbox of this one, until Ctrl-C."""
+    from selfplay.sandbox.routes import Settings
+    from selfplay.sandbox.serve import serve as serve_requests
+
+    if backend == "remote":
+        raise UsageError("a server has a sandbox of its own\n  choose another --backend")
+    box = Backend(backend, workers, image, runtime).make("selfplay sandbox")
+
+    def announce(url: str) -> None:
+        _show_description(box.describe())
+        screen.say(f"serving at {url}; Ctrl-C ends it")
+
+    serve_requests(box, host, port, read_token(token_file), Settings(concurrency=concurrency), announce)
+
+
+def _in_sandbox(new: LocalSandbox | RemoteSandbox, use: Callable[[Sandbox], Coroutine[None, None, T]]) -> T:
     """What `use` gives, with a sandbox that is started for it and ended after it."""
 
     async def inside() -> T:
@@ -106,24 +180,6 @@ def _in_sandbox(new: LocalSandbox, use: Callable[[LocalSandbox], Coroutine[None,
             return await use(box)
 
     return asyncio.run(inside())
-
-
-def _new(backend: str, image: str | None, runtime: str | None) -> LocalSandbox:
-    if (image or runtime) and backend != "docker":
-        raise UsageError("--image and --runtime are about containers\n  add: --backend docker")
-    if backend == "local":
-        from selfplay.sandbox.local import LocalSandbox
-
-        return LocalSandbox()
-    if backend == "subprocess":
-        from selfplay.sandbox.subprocess import SubprocessSandbox
-
-        return SubprocessSandbox()
-    if backend == "docker":
-        from selfplay.sandbox.docker import DockerSandbox
-
-        return DockerSandbox(image=image, runtime=runtime, run="selfplay sandbox")
-    raise UnknownName("backend", backend, BACKENDS)
 
 
 def _read(file: Path) -> str:
@@ -209,4 +265,4 @@ def _show_description(description: dict[str, object]) -> None:
     assert isinstance(layers, dict)
     for layer, state in layers.items():
         if state != "in force":
-            screen.say(f"  no {layer}: {state}")
+            screen.say(inert(f"  no {layer}: {state}"))

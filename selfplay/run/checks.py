@@ -13,12 +13,14 @@ from selfplay.run.phases import Phases
 from selfplay.run.recipe import Recipe
 from selfplay.run.recipe_file import stages
 from selfplay.run.rule import check_rule, credit_rules
+from selfplay.run.sandboxes import backend_of
 from selfplay.run.schedules import make_controllers
 
 
 def check_recipe(recipe: Recipe, game: Game) -> None:
     """Raises: UsageError: a name that nobody knows, a setting that cannot work, settings that contradict each other."""
     _check_health(recipe, game)
+    backend_of(recipe.sandbox)
     make_controllers(recipe, game)
     Phases(recipe)
     for phase in recipe.phases:

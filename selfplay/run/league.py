@@ -28,6 +28,7 @@ from selfplay.run.paid import PaidReplies
 from selfplay.run.players import pinned
 from selfplay.run.recipe import Recipe
 from selfplay.run.recipe_file import load_recipe, parse_toml, recipe_from, set_keys, to_toml
+from selfplay.run.sandboxes import in_force
 
 if TYPE_CHECKING:
     from selfplay.run.loop import Loop
@@ -40,6 +41,7 @@ MAY_CHANGE = (
     "about",
     "limits.",
     "api.",
+    "sandbox.",
     "health",
     "evaluation.",
     "schedule.checkpoint_every",
@@ -82,17 +84,19 @@ def league(
     if resume is not None:
         folder = RunFolder.open(resume, root)
         resolved = _resumed_recipe(folder, recipe, overrides, root)
-        return _work(folder, resolved, _prepare(resolved, str(root)), on_start, resumed=True)
+        with in_force(resolved.sandbox, folder.path.name):
+            return _work(folder, resolved, _prepare(resolved, str(root)), on_start, resumed=True)
     if recipe is None:
         raise UsageError("no recipe given\n  recipes that come with the project: examples/*/*.toml")
     resolved, text = _resolve(recipe, overrides)
     if name:
         resolved = resolved.model_copy(update={"name": name})
     resolved = _pinned(resolved, root)
-    prepared = _prepare(resolved, str(root))
-    info = new_info(resolved.name or "run", resolved.seed, game=resolved.game.id)
-    folder = RunFolder.create(root, resolved.name or "run", to_toml(resolved), text, info)
-    return _work(folder, resolved, prepared, on_start, resumed=False)
+    with in_force(resolved.sandbox, resolved.name or "run"):
+        prepared = _prepare(resolved, str(root))
+        info = new_info(resolved.name or "run", resolved.seed, game=resolved.game.id)
+        folder = RunFolder.create(root, resolved.name or "run", to_toml(resolved), text, info)
+        return _work(folder, resolved, prepared, on_start, resumed=False)
 
 
 def _resolve(recipe: str | Path | Recipe, overrides: Sequence[str]) -> tuple[Recipe, str]:

@@ -29,6 +29,7 @@ from selfplay.record.codec import dumps
 from selfplay.run.checks import check_recipe
 from selfplay.run.model_files import count_parameters, model_folder, token_counter
 from selfplay.run.recipe import Recipe
+from selfplay.run.sandboxes import in_force
 from selfplay.seeds import derive
 from selfplay.types import Ending, Json, MatchRecord, Pairing, Player
 
@@ -98,11 +99,13 @@ def plan(recipe: Recipe, game: Game, root: str | Path = "runs") -> Plan:
 
     Raises:
         UsageError: what is wrong with the recipe, as far as it can be told without models and data.
+        RunError: the sandbox that it names cannot be started.
     """
     check_recipe(recipe, game)
     schedule = recipe.schedule
     folder = model_folder(recipe.policy.base, root)
-    usage = measure(recipe, game, token_counter(folder))
+    with in_force(recipe.sandbox, "dry run"):
+        usage = measure(recipe, game, token_counter(folder))
     matches = schedule.generations * schedule.matches
 
     def total(what: str) -> int | None:

@@ -11,6 +11,7 @@
     [[health]]    rules that warn, stop or roll back
     [[controllers]]
     [[phases]]
+    [sandbox]     where programs that models write are run
     [api]         limits and prices of players behind endpoints
     [limits]
 
@@ -351,6 +352,35 @@ class ControllerSection(Section):
     """For ``balance``: right answers to one question that are enough."""
 
 
+class SandboxSection(Section):
+    """Where programs that models write are run, and which results are accepted."""
+
+    backend: Literal["local", "subprocess", "docker", "remote"] = "local"
+    """``local``: this machine, without a daemon. ``docker``: containers. ``remote``: servers (``selfplay sandbox
+    serve``). ``subprocess``: the slow reference."""
+    workers: NonNegativeInt = 0
+    """Programs at a time, for ``remote`` requests at a time; 0: one per core, for ``remote`` 8."""
+    url: str = ""
+    """For ``remote``: servers, separated by commas; else the environment variable ``SELFPLAY_SANDBOX_URL``. The token
+    is read from ``SELFPLAY_SANDBOX_TOKEN`` alone: recipes are shared."""
+    image: str = ""
+    """For ``docker``: an image of your own."""
+    runtime: str = ""
+    """For ``docker``: ``runc``, ``runsc`` (gVisor), ..."""
+    paranoid: bool = False
+    """For ``docker``: a container of its own for every program."""
+    min_level: Literal["L0", "L1", "L2", "L3"] = "L2"
+    """The run does not start on a weaker sandbox (docs/security.md) ..."""
+    allow_weak_sandbox: bool = False
+    """... unless this is true."""
+    allow_low_integrity: bool = False
+    """Accept results that one case of a program could have forged for another (``isolation = "submission"``)."""
+    masked_share: Share = 0.01
+    """The run stops when more than this share of all verdicts is lost to trouble with the sandbox ..."""
+    masked_count: PositiveInt = 8
+    """... and at least this many are."""
+
+
 class ApiSection(Section):
     """How players behind endpoints (``openai:MODEL@URL``) may be asked; the same for all of them."""
 
@@ -433,6 +463,8 @@ class Recipe(Section):
     """What changes on the way."""
     phases: list[PhaseSection] = Field(default_factory=list)
     """Stretches of the run under different settings."""
+    sandbox: SandboxSection = Field(default_factory=SandboxSection)
+    """Where programs are run."""
     api: ApiSection = Field(default_factory=ApiSection)
     """How endpoints may be asked."""
     limits: LimitsSection = Field(default_factory=LimitsSection)

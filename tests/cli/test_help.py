@@ -13,7 +13,7 @@ from selfplay.cli.group import COMMANDS
 
 from .conftest import Command
 
-PRINTS_NO_DATA = ["games new", "watch"]
+PRINTS_NO_DATA = ["games new", "sandbox serve", "watch"]
 
 
 def all_commands() -> list[str]:
@@ -29,7 +29,7 @@ def test_all_commands_are_there() -> None:
     assert set(all_commands()) == {
         "doctor", "games list", "games show", "games new", "games check", "tiny make", "tiny show", "play", "league",
         "watch", "show", "replay", "export", "snapshot export", "eval", "runs list", "verify",
-        "sandbox run", "sandbox selftest",
+        "sandbox run", "sandbox selftest", "sandbox serve",
     }  # fmt: skip
 
 
