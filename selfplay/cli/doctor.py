@@ -28,6 +28,8 @@ EXTRAS = {
     "export": "export to parquet",
     "api": "play with endpoints",
     "docker": "run programs in containers",
+    "serve": "lend this machine's sandbox to others",
+    "formal": "prove",
 }
 """The extras of pyproject.toml and what they are for."""
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:; *extra *== *['\"](\w+)['\"])?")
