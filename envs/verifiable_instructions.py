@@ -249,7 +249,10 @@ async def measure(match: Match, instruction: Instruction, functions: list[Move],
     """Note how many programs decide some words as the instruction does. Nothing here touches a reward."""
     keeps = instruction.words()
     others = [word for word in all_words() if word not in set(keeps)]
-    chosen = [*match.rng.sample(keeps, min(PROBES // 2, len(keeps))), *match.rng.sample(others, PROBES // 2)]
+    chosen = [
+        *match.rng.sample(keeps, min(PROBES // 2, len(keeps))),
+        *match.rng.sample(others, min(PROBES // 2, len(others))),
+    ]
     task = FunctionTask(ENTRY, [((word,), instruction.kept_by(word)) for word in chosen], limits=_LIMITS)
 
     async def right(function: Move) -> bool | None:

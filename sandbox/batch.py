@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from concurrent.futures import wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from selfplay.errors import UsageError
+from selfplay.errors import RunError, UsageError
 from selfplay.sandbox import outcome
 from selfplay.sandbox.inside import values
 from selfplay.sandbox.types import (
@@ -27,6 +29,9 @@ from selfplay.sandbox.types import (
     Status,
 )
 from selfplay.sandbox.worker import Worker
+
+_LOOK_S = 1.0
+"""Time between two looks whether anybody still answers."""
 
 
 class Batch:
@@ -55,12 +60,16 @@ class Batch:
             self._left -= 1
             last = self._left == 0
         if last:
-            self.loop.call_soon_threadsafe(self._finish, None)
+            self._tell(None)
 
     def fail(self, error: BaseException) -> None:
         """What awaits `done` is to raise this."""
         self.abandoned = True
-        self.loop.call_soon_threadsafe(self._finish, error)
+        self._tell(error)
+
+    def _tell(self, error: BaseException | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody awaits anything any more
+            self.loop.call_soon_threadsafe(self._finish, error)
 
     def _finish(self, error: BaseException | None) -> None:
         if self.done.done():
@@ -153,7 +162,11 @@ class Execution:
         assert self.batch.answer is not None
         case = self.submission.job.cases[self.numbers[index]]
         asked = _reply(self.batch.answer, Call(self.submission.job, case, name, args))
-        reply = asyncio.run_coroutine_threadsafe(asked, self.batch.loop).result()
+        asking = asyncio.run_coroutine_threadsafe(asked, self.batch.loop)
+        while not wait([asking], _LOOK_S).done:
+            if self.batch.loop.is_closed():  # whoever awaited the batch has gone, and the answer will never come
+                raise RunError("the event loop that had to answer a call is closed")
+        reply = asking.result()
         if reply.error is not None:
             return json.dumps([False, *reply.error]).encode()
         return json.dumps([True, (reply.value or b"null").decode("ascii")]).encode()

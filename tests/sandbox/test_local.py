@@ -245,6 +245,18 @@ def test_an_error_in_the_answer_ends_the_run_and_nothing_else(local: LocalSandbo
     assert value(run(local, job, answer=double_nothing)[0]) == 0
 
 
+def test_a_loop_that_closes_before_a_worker_is_done_costs_no_worker(local: LocalSandbox, run: Run) -> None:
+    async def leave() -> None:
+        slow = function("def f():\n    import time\n    time.sleep(0.3)")
+        waiting = asyncio.create_task(local.run([slow]))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+
+    for _ in range(8):
+        asyncio.run(leave())
+    assert value(run(local, function("def f(): return 7"))[0]) == 7
+
+
 async def double_nothing(call: Call) -> Reply:
     return Reply(values.encode(0).encode())
 

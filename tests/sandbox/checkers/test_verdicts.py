@@ -41,7 +41,7 @@ def test_claims_and_verdicts_survive_json() -> None:
     claim = Claim("contracts", "file", {"source": "x"}, Limits(seed=3))
     assert Claim.from_json(json.loads(json.dumps(claim.to_json()))) == claim
     verdict = ProofVerdict(
-        ProofStatus.REFUTED, "no", Blame.SOLVER, "test", 3, "ensures", {"n": 1}, ("weak",), ProofLevel.TESTED
+        ProofStatus.REFUTED, "no", Blame.SOLVER, "test", 3, "ensures", {"n": 1}, {"x": 2}, ("weak",), ProofLevel.TESTED
     )
     assert ProofVerdict.from_json(json.loads(json.dumps(verdict.to_json()))) == verdict
 
