@@ -43,6 +43,9 @@ def make(
     layers: Annotated[
         int | None, typer.Option("--layers", metavar="N", help="Depth of the network; default 5.")
     ] = None,
+    positions: Annotated[
+        bool, typer.Option("--positions/--no-positions", help="Without a position code, longer texts come easier.")
+    ] = True,
     seed: Annotated[int, typer.Option("--seed", metavar="N")] = 0,
     json: JsonFlag = False,
 ) -> None:
@@ -66,7 +69,7 @@ def make(
     need_models("making a tiny model")
     from selfplay.tiny.model import Shape
 
-    shape = Shape.sized(hidden, layers)
+    shape = Shape.sized(hidden, layers, rotary=positions)
     with screen.progress("learning the formats") as progress:
         made = make_family(
             rules, folder, name=title, steps=steps, rows=rows, lr=lr, seed=seed, shape=shape, until=until,

@@ -41,8 +41,8 @@ class Shape:
     """Rotary position code; without it, none at all."""
 
     @classmethod
-    def sized(cls, hidden: int | None = None, layers: int | None = None) -> Shape:
-        """The default shape, made narrower or less deep.
+    def sized(cls, hidden: int | None = None, layers: int | None = None, *, rotary: bool = True) -> Shape:
+        """The default shape, made narrower or less deep, or without a position code.
 
         Raises:
             UsageError: no network has this size.
@@ -55,7 +55,9 @@ class Shape:
                 f"  width: a multiple of {HEAD} up to 1024; depth: 1 to 64"
             )
         heads = hidden // HEAD
-        return replace(base, hidden=hidden, layers=layers, heads=heads, kv_heads=heads, intermediate=3 * hidden)
+        return replace(
+            base, hidden=hidden, layers=layers, heads=heads, kv_heads=heads, intermediate=3 * hidden, rotary=rotary
+        )
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast, shape: Shape, seed: int) -> LlamaForCausalLM:

@@ -139,11 +139,11 @@ def test_a_match_that_is_an_error_is_shown_and_fails(selfplay: Command, tmp_path
 def test_tiny_make_and_show(selfplay: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("echo.py").write_text(DEMONSTRATED)
-    made = selfplay("tiny", "make", "--with", "echo.py", "--steps", 2)
+    made = selfplay("tiny", "make", "--with", "echo.py", "--steps", 2, "--no-positions")
     assert made.code == 0 and "parameters" in made.out and "ROLE=tiny:tiny-echo" in made.err
     card = json.loads(Path("tiny-echo/card.json").read_text())
     assert selfplay("tiny", "show", "tiny-echo", "--json").json == {"folder": "tiny-echo", "card": card}
-    assert (card["games"], card["steps"]) == (["Echo"], 2)
+    assert (card["games"], card["steps"], card["shape"]["rotary"]) == (["Echo"], 2, False)
     assert selfplay("play", "echo.py", "--seat", "speaker=tiny:tiny-echo").code == 0
 
 

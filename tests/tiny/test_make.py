@@ -123,6 +123,21 @@ def test_unknown_models_are_named(tmp_path: Path) -> None:
         load_tiny(tmp_path)
 
 
+def test_other_sizes(sums: Stream) -> None:
+    tokenizer = build_tokenizer(find_phrases(itertools.islice(sums(0), 100)))
+    shape = Shape.sized(96, 3, rotary=False)
+    config = build_model(tokenizer, shape, 0).config
+    assert (config.hidden_size, config.num_hidden_layers, shape.rotary) == (96, 3, False)
+    # Without a position code, what is said earlier counts, and not where.
+    for rotary, tells in ((True, True), (False, False)):
+        model = build_model(tokenizer, Shape.sized(64, 1, rotary=rotary), 0)
+        ids = torch.tensor([[5, 6, 7], [6, 5, 7]])
+        first, second = model(ids).logits[:, -1].detach()
+        assert (not torch.allclose(first, second, atol=1e-6)) == tells
+    with pytest.raises(UsageError, match="7 wide"):
+        Shape.sized(hidden=7)
+
+
 def test_the_default_size(sums: Stream) -> None:
     model = build_model(build_tokenizer(find_phrases(itertools.islice(sums(0), 100))), Shape(), 0)
     assert 1_000_000 < model.num_parameters() < 1_300_000
