@@ -34,7 +34,7 @@ from selfplay.sandbox.checkers import Claim, Limits, Proofs
 from selfplay.sandbox.checkers.algebra.problem import Problem
 from selfplay.sandbox.checkers.algebra.search import solutions, violated
 from selfplay.sandbox.checkers.contracts.faults import Fault
-from selfplay.types import Edit, Json, MatchRecord, Move, Outcome, Request
+from selfplay.types import Edit, Json, MatchRecord, Move, Request
 
 Kind = Literal["once", "twice", "pair"]
 WISHES: dict[Kind, str] = {
@@ -117,6 +117,10 @@ class Equations:
     def held_out(self) -> bool:
         """Belongs to the exam; nobody may be trained on it."""
         return seeds.derive(0, "algebra_duel", self.text) % HELD_OUT == 0
+
+    def has_one_solution(self, highest: int) -> Claim:
+        """The claim that it has."""
+        return Claim("algebra", "unique", {"problem": self.payload(highest)})
 
     def solved_by(self, values: tuple[int, ...], highest: int) -> bool:
         """Whether x, or x and y, have these values in a solution."""
@@ -233,18 +237,9 @@ class AlgebraDuel(Game):
             proposal.penalise("not the kind of problem that was asked for", self.invalid)
         elif equations.held_out:
             proposal.mask("held out for the exam")
-        elif await self.has_one_solution(match, proposal):
+        elif await duties.stands(match, proposal, Proofs(), equations.has_one_solution(self.highest), self.invalid):
             answers = await self.solve(match, equations)
             proposal.reward = proposer_reward(self.reward)(answers)
-
-    async def has_one_solution(self, match: Match, proposal: Move) -> bool:
-        """Have the checker decide it. What it could not decide masks the proposal."""
-        claim = Claim("algebra", "unique", {"problem": proposal.value.payload(self.highest)})
-        verdict = await match.check(Proofs(), claim, about=proposal)
-        match.note(status=verdict.status)
-        if verdict.outcome in (Outcome.FAIL, Outcome.INVALID_CLAIM):
-            proposal.penalise(verdict.detail, self.invalid)
-        return verdict.outcome is Outcome.PASS
 
     async def solve(self, match: Match, equations: Equations) -> list[Move]:
         """Have the problem solved, reward the answers, and tell the world how it went."""

@@ -29,7 +29,7 @@ from selfplay.sandbox.checkers import Claim, Proofs
 from selfplay.sandbox.checkers.algebra.search import violated
 from selfplay.sandbox.checkers.contracts.faults import Fault
 from selfplay.sandbox.checkers.puzzles import Puzzle, read_puzzle
-from selfplay.types import Edit, Json, MatchRecord, Move, Outcome, Request
+from selfplay.types import Edit, Json, MatchRecord, Move, Request
 
 Family = Literal["knights", "zebra", "colouring", "sudoku"]
 WISHES: dict[Family, str] = {
@@ -166,7 +166,7 @@ class LogicPuzzles(Game):
             return
         if is_held_out(proposal.value):
             proposal.mask("held out for the exam")
-        elif await self.has_one_solution(match, proposal):
+        elif await duties.stands(match, proposal, Proofs(), self.has_one_solution(proposal.value), self.invalid):
             answers = await self.solve(match, proposal.value, puzzle)
             proposal.reward = proposer_reward(self.reward)(answers)
 
@@ -196,15 +196,10 @@ class LogicPuzzles(Game):
             pass
         raise UsageError(f'the task {task!r} is no {self.family} puzzle; one is {{"puzzle": "A:!B B:A"}}')
 
-    async def has_one_solution(self, match: Match, proposal: Move) -> bool:
-        """Have the checker decide it. What it could not decide masks the proposal."""
-        payload: dict[str, Json] = {"family": self.family, "puzzle": proposal.value}
-        claim = Claim("puzzles", "minimal" if self.minimal else "unique", payload)
-        verdict = await match.check(Proofs(), claim, about=proposal)
-        match.note(status=verdict.status)
-        if verdict.outcome in (Outcome.FAIL, Outcome.INVALID_CLAIM):
-            proposal.penalise(verdict.detail, self.invalid)
-        return verdict.outcome is Outcome.PASS
+    def has_one_solution(self, text: str) -> Claim:
+        """The claim that a puzzle has, and no clue too many where `minimal` is set."""
+        payload: dict[str, Json] = {"family": self.family, "puzzle": text}
+        return Claim("puzzles", "minimal" if self.minimal else "unique", payload)
 
     async def solve(self, match: Match, text: str, puzzle: Puzzle) -> list[Move]:
         """Have the puzzle solved, reward the answers, and tell the world how it went."""

@@ -14,9 +14,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from selfplay.game import FoulPolicy, Role, penalty
+from selfplay.match import Match
 from selfplay.rewards import duplicate_share
 from selfplay.roles.formats import Parser, tagged
-from selfplay.types import Edit, MatchRecord, Move
+from selfplay.types import Checker, Edit, MatchRecord, Move, Outcome
 
 FORMAT = "Write only that, or think first and put it between <answer> and </answer>."
 
@@ -39,6 +40,15 @@ def grade(answers: Iterable[Move], right: Callable[[Any], bool]) -> int:
             answer.reward = float(right(answer.value))
             solved += answer.reward == 1.0
     return solved
+
+
+async def stands(match: Match, proposal: Move, checker: Checker, claim: Any, cost: float) -> bool:
+    """Have a checker decide what a proposal claims. A refuted one gets `cost`; what nobody could decide masks it."""
+    verdict = await match.check(checker, claim, about=proposal)
+    match.note(status=verdict.status)
+    if verdict.outcome in (Outcome.FAIL, Outcome.INVALID_CLAIM):
+        proposal.penalise(verdict.detail, cost)
+    return verdict.outcome is Outcome.PASS
 
 
 def charge_repeats(
