@@ -11,7 +11,6 @@ import threading
 from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 
 from selfplay.errors import RunError, UsageError
 from selfplay.sandbox import outcome
@@ -21,7 +20,6 @@ from selfplay.sandbox.types import (
     Call,
     CaseResult,
     ExecResult,
-    Integrity,
     Isolation,
     Job,
     Level,
@@ -104,8 +102,8 @@ class Submission:
             cases=cases,
             backend=backend,
             level=level,
-            integrity=Integrity.LOW if shared else Integrity.HIGH,
-            code_sha256=sha256(self.job.source.encode("utf-8", "surrogatepass")).hexdigest(),
+            integrity=self.job.integrity,
+            code_sha256=self.job.code_sha256,
             stdout=self.stdout if shared else deciding.stdout,
             stderr=self.stderr if shared else deciding.stderr,
         )

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from urllib.parse import urlsplit
 
 from selfplay.errors import SelfplayError, UsageError
@@ -183,7 +182,7 @@ class Connection:
         result = messages.result_from(head, body, tuple(cases))
         if result.level > most:
             raise Garbled(f"level {result.level.name}, but only {most.name} was proven")
-        if result.code_sha256 != sha256(job.source.encode("utf-8", "surrogatepass")).hexdigest():
+        if result.code_sha256 != job.code_sha256:
             raise Garbled("the result is of other code")
         return result
 

@@ -8,7 +8,6 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from selfplay.sandbox.connection import About, Address, Busy, Connection, Refused, Trouble
@@ -17,8 +16,6 @@ from selfplay.sandbox.types import (
     Call,
     CaseResult,
     ExecResult,
-    Integrity,
-    Isolation,
     Job,
     Level,
     Reply,
@@ -139,6 +136,4 @@ def _later(result: ExecResult, failures: int) -> ExecResult:
 def _lost(job: Job, why: str, failures: int, level: Level) -> ExecResult:
     """The result of a job that no server ran."""
     cases = tuple(CaseResult(case.id, Status.SANDBOX_ERROR, attempts=failures, detail=why) for case in job.cases)
-    integrity = Integrity.LOW if job.isolation is Isolation.SUBMISSION else Integrity.HIGH
-    code = sha256(job.source.encode("utf-8", "surrogatepass")).hexdigest()
-    return ExecResult(Status.SANDBOX_ERROR, cases, "remote", level, integrity, code)
+    return ExecResult(Status.SANDBOX_ERROR, cases, "remote", level, job.integrity, job.code_sha256)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from hashlib import sha256
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -161,6 +162,16 @@ class Job:
             raise UsageError(f"the source is longer than the limit of {self.limits.source} bytes")
         if self.entry is None and self.isolation is Isolation.SUBMISSION:
             raise UsageError("scripts cannot share a process\n  use isolation='case', or name the function to call")
+
+    @property
+    def code_sha256(self) -> str:
+        """Of the source, which may contain what is no text."""
+        return sha256(self.source.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def integrity(self) -> Integrity:
+        """Of its results: cases that share a process can change each other's."""
+        return Integrity.LOW if self.isolation is Isolation.SUBMISSION else Integrity.HIGH
 
 
 @dataclass(frozen=True, slots=True)

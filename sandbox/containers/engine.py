@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 OURS, RUN, OWNER = "selfplay.sandbox", "selfplay.run", "selfplay.owner"
 """Labels."""
 _ANSWER_S, _GOING_S = 120, 10
-_SOCKETS = ("/var/run/docker.sock", "{runtime}/docker.sock", "{runtime}/podman/podman.sock", "/run/podman/podman.sock")
+_SOCKETS = ("/var/run/docker.sock", "{runtime}/docker.sock")
+"""Podman's are not tried: see `selfplay.sandbox.docker`."""
 
 
 def connect() -> APIClient:
@@ -49,7 +50,7 @@ def connect() -> APIClient:
     except DockerException as error:
         tried.append(f"DOCKER_HOST={os.environ.get('DOCKER_HOST')}: {error}")
     raise RunError(
-        "no container engine answers\n  start docker or podman, or name its socket: export DOCKER_HOST=unix:///PATH"
+        "no container engine answers\n  start docker, or name its socket: export DOCKER_HOST=unix:///PATH"
         + "".join(f"\n  tried {each}" for each in tried)
     )
 

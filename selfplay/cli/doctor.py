@@ -207,7 +207,7 @@ def _containers(*, clean: bool) -> Iterator[Finding]:
     except MissingExtra:
         return  # said above
     except (RunError, OSError) as error:
-        advice = "needed for the docker sandbox only; start docker or podman, or set DOCKER_HOST"
+        advice = "needed for the docker sandbox only; start docker, or set DOCKER_HOST"
         yield Finding("containers", Health.NOTE if clean else Health.OK, str(error).splitlines()[0], advice)
         return
     if removed:
