@@ -23,6 +23,7 @@ from selfplay.errors import UsageError
 from selfplay.game import Foul
 from selfplay.sandbox.comparators import Exact
 from selfplay.sandbox.inside.values import BadValue, encode
+from selfplay.sandbox.syntax import parse
 from selfplay.types import Json
 
 Kind = Literal["deduction", "abduction", "induction"]
@@ -82,7 +83,7 @@ def read_value(text: str) -> Literally:
     if len(text) > LONGEST_VALUE:
         raise Foul(f"a value may have {LONGEST_VALUE} characters, this has {len(text)}")
     try:
-        value: object = ast.literal_eval(text)
+        value: object = ast.literal_eval(parse(text.lstrip(" \t"), "eval"))
         encode(((value,), None))  # as deep as it will be in a task
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError, BadValue):
         raise Foul(f"a Python literal was expected, not {text[:40]!r}") from None

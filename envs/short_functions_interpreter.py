@@ -21,6 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from selfplay.sandbox.syntax import parse
+
 Value = int | bool | list[Any]
 Args = tuple[list[int], int]
 """What a short function is called with: a list of ints and an int."""
@@ -72,13 +74,13 @@ def body_of(source: str) -> ast.FunctionDef:
     if len(source) > LONGEST:
         raise NotInLanguage(f"a program may have {LONGEST} characters, this has {len(source)}")
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NotInLanguage(f"this is no Python: {type(error).__name__}") from None
     if _depth(tree) > DEEPEST:
         raise NotInLanguage(f"more than {DEEPEST} things inside each other")
-    match tree.body:
-        case [ast.FunctionDef(name="f") as function]:
+    match tree:
+        case ast.Module(body=[ast.FunctionDef(name="f") as function]):
             return function
     raise NotInLanguage("one function called f was expected")
 

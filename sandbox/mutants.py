@@ -18,6 +18,8 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from selfplay.sandbox.syntax import parse
+
 MAX_SOURCE = 10_000
 """Characters; more is no small function, and deep nesting is hard on the parser."""
 
@@ -61,7 +63,8 @@ def mutants(source: str, most: int = 20) -> list[Mutant]:
     if len(source) > MAX_SOURCE:
         return []
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
+        assert isinstance(tree, ast.Module)
         found = {ast.unparse(tree): ""}
         for change in _changes(tree):
             found.setdefault(_applied(tree, change), f"line {change.line}: {change.what}")

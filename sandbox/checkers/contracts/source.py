@@ -8,10 +8,10 @@ so that nothing large or deep reaches a recursive function.
 from __future__ import annotations
 
 import ast
-import warnings
 
 from selfplay.sandbox.checkers.contracts.faults import malformed, unsafe
 from selfplay.sandbox.checkers.types import Limits
+from selfplay.sandbox.syntax import parse
 
 LANGUAGE = "selfplay.sandbox.checkers.contracts"
 """The one module that a contract file may import from."""
@@ -52,9 +52,7 @@ def _parse(text: str, limits: Limits, mode: str) -> ast.AST:
     if not text.isascii() or "\0" in text:
         raise malformed(0, "the text has characters outside ASCII")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Python itself, about odd but legal code
-            tree = ast.parse(text, mode=mode)
+        tree = parse(text, mode)
     except SyntaxError as error:
         raise malformed(error.lineno or 0, f"not Python: {error.msg}") from None
     except (ValueError, MemoryError, RecursionError, OverflowError):
