@@ -1,8 +1,8 @@
 """Do proposals and proofs beat expert iteration on what one started with? `make bench-propose_solve_verify`.
 
-Claim, named beforehand. Metric: pass@1 on held-out contracts (40 of each of five levels, of structures that no
-demonstration, no starting contract and no pool ever has), one sample each at temperature 0.8, after the last
-generation, mean over the levels. Arms, 5 seeds each, all with the same number of sampled replies:
+Claim, named beforehand. Metric: pass@1 on held-out contracts (40 of each of five levels, that no demonstration, no
+starting contract and no pool ever has, whatever its variables are called), one sample each at temperature 0.8, after
+the last generation, mean over the levels. Arms, 5 seeds each, all with the same number of sampled replies:
 
     psv        examples/propose_solve_verify/recipe.toml (Propose, Solve, Verify, arXiv 2512.18160)
     fixed      the same without proposals: every reply is a solution of one of the 60 starting contracts

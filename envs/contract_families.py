@@ -6,7 +6,7 @@
     4  3*result<=a<3*result+3           division and remainders, clamping, cases that are equations
     5  implies(a>b,result>=a and ...)   three cases, the largest of three, an extremum within a case
 
-The *starting* contracts are a fixed few whose structure is not held out (see `short_contracts`).
+The *starting* contracts are a fixed few that are not held out (see `short_contracts`).
 
 What it does not do: loops, lists, contracts that several different results meet.
 """

@@ -14,7 +14,7 @@ the source of tasks ``pool_examples`` shows some of it to the proposer, who is a
 
 Baselines per task and role (TRR++): moves are tagged with the kind of problem, and ``credit = "per_role"`` does the
 rest. Programs may be any Python function called f that the sandbox can run. The built-in tiny models know those of
-`short_functions`; one *structure* in eight is held out, whoever wrote it, and exams consist of such functions.
+`short_functions`; one function in eight is held out, whoever wrote it, and exams consist of such.
 
 What it does not do: the paper's proposals for induction, which take a program from the buffer and write inputs and a
 message for it (here one proposer writes both, and the first calls are shown); rewards for complexity and diversity.

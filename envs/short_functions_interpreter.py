@@ -10,7 +10,7 @@
 knows no statements but `return` and no other names. It is for the games' own functions and for scripted players; what a
 model wrote is run in the sandbox, whatever it looks like.
 
-`structure` is another matter: it takes any Python function, and tells what is left of it without its numbers.
+`canonical` is another matter: it takes any Python function, and tells how it looks whatever its arguments are called.
 """
 
 from __future__ import annotations
@@ -85,16 +85,15 @@ def body_of(source: str) -> ast.FunctionDef:
     raise NotInLanguage("one function called f was expected")
 
 
-def structure(source: str) -> str:
-    """What a function looks like without its numbers: equal for functions that differ only in constants, or in whether
-    a constant or the function's last argument stands in some place.
+def canonical(source: str) -> str:
+    """A function's body without what makes no difference: spaces, needless brackets, comments, names of arguments.
 
     Raises:
         NotInLanguage: it is no function called f.
     """
     function = body_of(source)
-    names = {argument.arg for argument in function.args.args[1:]}
-    return "\n".join(ast.unparse(_Masked(names).visit(statement)) for statement in function.body)
+    names = {argument.arg: f"_{number}" for number, argument in enumerate(function.args.args)}
+    return "\n".join(ast.unparse(_Renamed(names).visit(statement)) for statement in function.body)
 
 
 def _depth(tree: ast.AST) -> int:
@@ -107,17 +106,14 @@ def _depth(tree: ast.AST) -> int:
     return deepest
 
 
-class _Masked(ast.NodeTransformer):
-    """Puts ``_`` in place of numbers and of the given names."""
+class _Renamed(ast.NodeTransformer):
+    """Gives variables other names."""
 
-    def __init__(self, names: set[str]) -> None:
+    def __init__(self, names: Mapping[str, str]) -> None:
         self._names = names
 
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        return ast.Name("_") if isinstance(node.value, int | float) else node
-
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return ast.Name("_") if node.id in self._names else node
+        return ast.Name(self._names.get(node.id, node.id), node.ctx)
 
 
 _OPERATORS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {

@@ -59,21 +59,22 @@ def test_what_is_not_one_plain_line_is_a_foul(text: str) -> None:
         Contract.parse(text)
 
 
-def test_structure_forgets_numbers_and_names() -> None:
-    def structure(text: str) -> str:
-        return Contract.parse(text).structure
+def test_a_contract_is_the_same_whatever_its_variables_are_called() -> None:
+    def canonical(text: str) -> str:
+        return Contract.parse(text).canonical
 
-    assert structure("result+3==a+b") == structure("result+1==c+a") == "result+0==x+y"
-    assert structure("result==a+a") != structure("result==a+b")
+    assert canonical("result+3==a+b") == canonical("result + 3 == c+a") == "result+3==x+y"
+    assert canonical("result==a+a") != canonical("result==a+b")
+    assert canonical("result==a+1") != canonical("result==a+2")
 
 
 def test_held_out_starting_and_demonstrated_contracts_are_apart() -> None:
-    held_out = {one.contract.structure for level in LEVELS for one in fixed(level, 40, held_out=True)}
+    held_out = {one.contract.canonical for level in LEVELS for one in fixed(level, 40, held_out=True)}
     first = starting(60)
     assert len({one.contract.text for one in first}) == 60
     demos = itertools.islice(ProposeSolveVerify().demos(random.Random(0)), 2000)
-    told = {Contract.parse(d.messages[-1].text if d.role == "solver" else d.reply).structure for d in demos}
-    assert not held_out & (told | {one.contract.structure for one in first})
+    told = {Contract.parse(d.messages[-1].text if d.role == "solver" else d.reply).canonical for d in demos}
+    assert not held_out & (told | {one.contract.canonical for one in first})
     assert all(len(fixed(level, 40, held_out=True)) == 40 for level in LEVELS)
 
 
@@ -128,7 +129,7 @@ def test_a_loop_is_proved_with_its_invariant_and_undecided_without(play: Playing
 def test_only_contracts_worth_posing_enter_the_pool(play: Playing) -> None:
     held_out = fixed(3, 1, held_out=True)[0].contract.text
     proposals = [
-        "result==a+1",
+        "result==a+2",
         "result==result",
         "result>a;result<a",
         "a>b;a<b|result==1",
@@ -137,7 +138,7 @@ def test_only_contracts_worth_posing_enter_the_pool(play: Playing) -> None:
         held_out,
     ]
     record = play(ProposeSolveVerify(proposals=7), {"proposer": proposals}, task=WISH)
-    assert published(record) == [("result==a+1", None, None)]
+    assert published(record) == [("result==a+2", None, None)]
     assert rewards(record, "proposer") == [None, 0.0, 0.0, 0.0, 0.0, 0.0, None]
     blame = [fact.data["blame"] for fact in record.facts if fact.kind == "check" and fact.data["outcome"] != "pass"]
     assert blame == ["proposer"] * 4
@@ -156,9 +157,9 @@ def test_the_proposer_is_told_difficulties_or_not(play: Playing) -> None:
 
 def test_with_tries_a_proposer_is_paid_for_what_is_solved_now_and_then(play: Playing) -> None:
     game = ProposeSolveVerify(proposals=1, tries=2)
-    record = play(game, {"proposer": ["result==a+1"], "solver": ["return a+1", "return b"]}, task=WISH)
+    record = play(game, {"proposer": ["result==a+2"], "solver": ["return a+2", "return b"]}, task=WISH)
     assert rewards(record, "proposer") == [2.0]  # 4p(1-p), without bias from two
-    assert published(record) == [("result==a+1", 1.0, 2)] and notes(record, "rate_hard") == [0.5]
+    assert published(record) == [("result==a+2", 1.0, 2)] and notes(record, "rate_hard") == [0.5]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from selfplay.envs.short_functions import (
     random_function,
     random_inputs,
 )
-from selfplay.envs.short_functions_interpreter import NotInLanguage, returns, structure
+from selfplay.envs.short_functions_interpreter import NotInLanguage, canonical, returns
 from selfplay.errors import UsageError
 
 
@@ -35,18 +35,18 @@ def test_the_interpreter_and_python_agree(steps: int) -> None:
 
 @pytest.mark.parametrize("steps", STEPS)
 def test_functions_are_short_varied_and_not_of_the_exam(steps: int) -> None:
-    functions = drawn(steps)
+    functions = drawn(steps, 80)
     assert len({function.source for function in functions}) > 10
     assert not any(function.held_out for function in functions)
     assert all(len(function.source) <= 100 for function in functions)
     assert all(len(function.words.split("->")) == steps for function in functions)
-    assert functions == drawn(steps)
+    assert functions == drawn(steps, 80)
 
 
 def test_words_say_what_the_code_does() -> None:
     said = {function.words: function.source for function in drawn(1, 200)}
     assert said["sort"] == "def f(a, n): return sorted(a)"
-    assert said["keep those over n"] == "def f(a, n): return [x for x in a if x>n]"
+    assert said["keep those under n"] == "def f(a, n): return [x for x in a if x<n]"
 
 
 def test_the_exam_is_held_out_and_always_the_same() -> None:
@@ -55,16 +55,18 @@ def test_the_exam_is_held_out_and_always_the_same() -> None:
     assert all(function.held_out for function in exam)
     exam_functions.cache_clear()
     assert exam_functions(2, 30) == exam
-    assert not {f.structure for f in exam} & {f.structure for f in drawn(2, 100)}
+    assert not {f.source for f in exam} & {f.source for f in drawn(2, 100)}
     assert 0 < len(exam_functions(1, 500)) < 500  # there are no more
 
 
-def test_a_structure_has_no_numbers() -> None:
-    same = "def f(a, n): return a[:{}]"
-    assert structure(same.format("2")) == structure(same.format("n")) == "return a[:_]"
-    assert structure("def f(b, k): return sum(b)+k") != structure("def f(b, k): return max(b)+k")
-    assert structure("def f(x):\n  y = 3\n  return x*y") == "y = _\nreturn x * y"
-    assert held_out("def f(a, n): return a[:3]") == held_out("def f(a, n): return a[:n]")
+def test_a_function_is_the_same_however_it_is_written() -> None:
+    assert (
+        canonical("def f(a, n): return a[:n]") == canonical("def f(b,k):\n  return (b[:k]) # first") == "return _0[:_1]"
+    )
+    assert canonical("def f(a, n): return a[:n]") != canonical("def f(a, n): return a[:2]")
+    assert canonical("def f(x):\n  y = 3\n  return x*y") == "y = 3\nreturn _0 * y"
+    for function in exam_functions(2, 30):
+        assert held_out(function.source.replace("f(a, n)", "f(a,n)").replace("return ", "return (") + ")")
 
 
 def test_cases_are_different_and_tell_something() -> None:
@@ -113,6 +115,6 @@ def test_what_is_no_short_function_is_refused(source: str) -> None:
 
 
 @pytest.mark.parametrize("deep", ["-" * 1900 + "n", "[" * 150 + "n" + "]" * 150, "n" + "+n" * 900, "n" + ".x" * 900])
-def test_what_is_nested_too_deep_has_no_structure(deep: str) -> None:
+def test_what_is_nested_too_deep_is_not_read(deep: str) -> None:
     with pytest.raises(NotInLanguage):
-        structure(f"def f(a, n): return {deep}")
+        canonical(f"def f(a, n): return {deep}")
