@@ -240,6 +240,14 @@ def difference(name: str, a: Marks, b: Marks, margin: float | None = None) -> st
     return f"{line}; one-sided 95 % lower bound {low:+.3f}, margin {margin:+.2f}: {holds(low > margin)}"
 
 
+def course(runs: Sequence[Played], what: str) -> str:
+    """A note in the first and in the last ten generations, averaged over the runs; empty where the arm has none."""
+    series = np.array([[line["notes"].get(what, np.nan) for line in run.run.metrics()] for run in runs])
+    if np.isnan(series).all():
+        return ""
+    return f"{what} {np.nanmean(series[:, :10]):.2f} -> {np.nanmean(series[:, -10:]):.2f}"
+
+
 def holds(yes: bool) -> str:
     """The verdict on a claim."""
     return "**holds**" if yes else "**does not hold**"

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from arms import Arm, Played, Study, difference, marks_of, rates_table
+from arms import Arm, Played, Study, course, difference, marks_of, rates_table
 
 FOLDER = "examples/multiplication"
 ARMS = {
@@ -61,14 +60,6 @@ def report(played: Mapping[str, Sequence[Played]]) -> list[str]:
     for arm, runs in played.items():
         lines.append(f"- {arm}: {', '.join(filter(None, (course(runs, what) for what in NOTES)))}")
     return lines
-
-
-def course(runs: Sequence[Played], what: str) -> str:
-    """A note in the first and in the last ten generations, averaged over the runs; empty where the arm has none."""
-    series = np.array([[line["notes"].get(what, np.nan) for line in run.run.metrics()] for run in runs])
-    if np.isnan(series).all():
-        return ""
-    return f"{what} {np.nanmean(series[:, :10]):.2f} -> {np.nanmean(series[:, -10:]):.2f}"
 
 
 if __name__ == "__main__":
