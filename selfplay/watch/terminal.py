@@ -161,8 +161,9 @@ class _Keys:
             import termios
             import tty
 
-            self._saved = termios.tcgetattr(sys.stdin.fileno())
-            tty.setcbreak(sys.stdin.fileno())
+            if sys.stdin is not None and sys.stdin.isatty():
+                self._saved = termios.tcgetattr(sys.stdin.fileno())
+                tty.setcbreak(sys.stdin.fileno())
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -188,6 +188,21 @@ def test_leaving_the_view_leaves_the_run_alone(folder: RunFolder, key: bytes) ->
         assert folder.info().status is Status.RUNNING
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_without_a_keyboard_a_run_is_watched_to_its_end(folder: RunFolder, closed: bool) -> None:
+    code = "import sys; from selfplay.record import open_run; from selfplay.watch.terminal import watch\n"
+    code += "watch(open_run(sys.argv[1]))"
+    with RunWriter(folder) as writer:
+        writer.end(Status.DONE)
+    command = [sys.executable, "-c", code, str(folder.path)]
+    close = (lambda: os.close(0)) if closed else None
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=folder.path.parents[1],
+        preexec_fn=close, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and "done" in done.stdout, done.stderr
+
+
 def _own_terminal() -> None:
     import fcntl
     import termios
