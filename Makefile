@@ -19,7 +19,7 @@ TORCH_INDEX ?= $(shell [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/d
 	&& echo https://download.pytorch.org/whl/cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format bench bench-countdown bench-resume soundness fuzz clean
+.PHONY: help demo test lint types format bench bench-countdown bench-resume soundness attack fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ types: $(VENV)/test.stamp ## mypy --strict on selfplay, envs, roles and sandbox
 	@cd .types/selfplay && ln -s ../../selfplay/* ../../envs ../../roles ../../sandbox .
 	@$(PY) -m mypy
 
+attack: $(VENV)/test.stamp ## every attack and forgery on every sandbox that this machine can have, as root and as nobody (minutes)
+	@$(PY) tests/sandbox/attack.py
+
 fuzz: $(VENV)/test.stamp ## a million hostile texts for the decoder of sandboxed values (minutes)
 	@SELFPLAY_FUZZ_CASES=1000000 $(PY) -m pytest -q tests/sandbox/test_values.py -k tampered --timeout 0
 
@@ -54,7 +57,8 @@ bench-countdown: $(VENV)/test.stamp ## learning: self-play against random puzzle
 	@$(PY) benchmarks/countdown.py --write docs/results.md
 
 # bench-NAME writes what benchmarks/NAME.py finds into docs/results.md: weights, multiplication, vote_training,
-# self_correction, digits_frontier, search_agent, kuhn_poker, tic_tac_toe, propose_solve_verify.
+# self_correction, digits_frontier, search_agent, kuhn_poker, tic_tac_toe, program_io, code_and_tests,
+# propose_solve_verify.
 bench-resume: $(VENV)/test.stamp ## twenty kill -9 at random points, bit-identical weights at the end
 	@$(PY) benchmarks/resume.py
 

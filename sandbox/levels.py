@@ -28,7 +28,8 @@ def probe():
         "landlock": denied(os.listdir, "/"),
         "seccomp": denied(socket.socket) and denied(fork) and denied(os.kill, -1, 0),
         "files": denied(open, "/etc/passwd") and denied(open, "/proc/self/status") and denied(open, "/dev/zero")
-        and denied(os.listdir, "/sys") and denied(os.mkdir, "/selfplay-probe"),  # no Python lives in /sys
+        and denied(os.listdir, "/sys") and denied(os.mkdir, "/selfplay-probe")  # no Python lives in /sys
+        and denied(os.chmod, "/", os.stat("/").st_mode & 0o7777),
     }
 """
 

@@ -24,6 +24,8 @@ _KILLED = {
 }
 _TEXT = 1000
 """Characters of an exception's message that are kept."""
+_LINES = 1_000_000
+"""More than any submission has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def _raised(content: bytes) -> Raised:
         kind, message, line = json.loads(content)
     except (ValueError, TypeError, RecursionError):
         return Raised("Exception", "(not described)", None)
-    return Raised(_text(str(kind)), _text(str(message)), line if type(line) is int else None)
+    return Raised(_text(str(kind)), _text(str(message)), line if type(line) is int and 0 < line < _LINES else None)
 
 
 def _text(text: str | bytes) -> str:

@@ -18,7 +18,7 @@ from typing import Protocol, Self
 
 from selfplay.errors import UsageError
 
-SANDBOX_VERSION = "1"
+SANDBOX_VERSION = "2"
 """Changes whenever the same code could end in another way; part of the name under which verdicts are kept."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from selfplay.sandbox.inside import kernel
 
@@ -36,8 +36,10 @@ def abi() -> int:
         return 0
 
 
-def ruleset(readable: Iterable[str], writable: Iterable[str]) -> int:
+def ruleset(readable: Iterable[str], writable: Iterable[str], hidden: Iterable[str] = ()) -> int:
     """A file descriptor for `restrict`: forbids all that is not below one of these paths. Missing ones are skipped.
+
+    Of what is below `hidden`, which lies below readable folders, only the names can be seen.
 
     Raises:
         OSError: the kernel has no Landlock.
@@ -47,15 +49,30 @@ def ruleset(readable: Iterable[str], writable: Iterable[str]) -> int:
     size = 8 if version < 4 else 16 if version < 6 else 24
     attributes = struct.pack("=QQQ", known, _TCP, _ABSTRACT_SOCKETS_AND_SIGNALS)[:size]
     rules = kernel.syscall(_CREATE, attributes, size, 0)
-    for rights, paths in ((READ, readable), (READ_WRITE, writable)):
-        for path in paths:
-            _allow(rules, path, rights & known)
+    closed = {os.path.realpath(path) for path in hidden}
+    for folder in readable:
+        _allow(rules, folder, _READ_DIR)
+        for path in _around(os.path.realpath(folder), closed):
+            _allow(rules, path, READ)
+    for path in writable:
+        _allow(rules, path, READ_WRITE & known)
     return rules
 
 
 def restrict(rules: int) -> None:
     """Apply a ruleset to this process, for good. Needs no-new-privileges."""
     kernel.syscall(_RESTRICT, rules, 0)
+
+
+def _around(path: str, closed: set[str]) -> Iterator[str]:
+    """Paths that hold all that is below `path` except for what is closed. Links lead to what has rules of its own."""
+    if not any(f"{each}/".startswith(f"{path}/") for each in closed):
+        yield path
+    elif path not in closed:
+        with os.scandir(path) as entries:
+            names = [entry.path for entry in entries if not entry.is_symlink()]
+        for name in names:
+            yield from _around(name, closed)
 
 
 def _allow(rules: int, path: str, rights: int) -> None:
@@ -66,6 +83,8 @@ def _allow(rules: int, path: str, rights: int) -> None:
     try:
         if not os.path.isdir(path):
             rights &= _READ_FILE | _WRITE_FILE | _EXECUTE | _TRUNCATE
+        if not rights:
+            return
         rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, file))
         kernel.syscall(_ADD, rules, _PATH_BENEATH, rule, 0)
     finally:

@@ -21,6 +21,7 @@ from selfplay.sandbox.inside.syscalls import (
     FORK,
     HOSTILE,
     MEMORY,
+    MODES_AND_TIMES,
     NUMBERS,
     PROCESS,
     SIGNALS_AND_TIME,
@@ -50,7 +51,7 @@ _CLONE_NEW = 0x7E02_0000
 _FCNTL = (0, 1, 2, 3, 4, 1030, 1034)  # F_DUPFD, F_[GS]ETFD, F_[GS]ETFL, F_DUPFD_CLOEXEC, F_GET_SEALS: no locks, leases
 _IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIO[N]CLEX
 _PRCTL = (15, 16)  # the thread's name
-_AF_UNIX = 1
+_AF_UNIX, _SOCK_STREAM, _SOCK_FLAGS = 1, 1, (0, 0x800, 0x8_0000, 0x8_0800)  # non-blocking, close on exec
 
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 
@@ -59,9 +60,13 @@ def supported() -> bool:
     return kernel.LINUX and kernel.MACHINE in NUMBERS
 
 
-def program(*, event_loop: bool = False, fork: bool = False, machine: str = kernel.MACHINE) -> bytes:
-    """The filter for executions with an event loop, or with several processes."""
+def program(
+    *, event_loop: bool = False, fork: bool = False, alone: bool = True, machine: str = kernel.MACHINE
+) -> bytes:
+    """The filter for executions with an event loop, or with several processes; `alone`: in namespaces."""
     leaves: dict[str, Leaf] = dict.fromkeys(FILES | MEMORY | SIGNALS_AND_TIME | PROCESS, _ALLOW)
+    if alone:
+        leaves |= dict.fromkeys(MODES_AND_TIMES, _ALLOW)
     leaves |= dict.fromkeys(HOSTILE, _KILL)
     leaves |= {
         "clone": _clone(fork),
@@ -75,7 +80,7 @@ def program(*, event_loop: bool = False, fork: bool = False, machine: str = kern
         "prctl": _one_of(0, _PRCTL),
     }
     if event_loop:
-        leaves |= dict.fromkeys(EVENT_LOOP, _ALLOW) | {"socketpair": _one_of(0, [_AF_UNIX])}
+        leaves |= dict.fromkeys(EVENT_LOOP, _ALLOW) | {"socketpair": _STREAMS}
     if fork:
         leaves |= dict.fromkeys(FORK, _ALLOW)
     numbers = NUMBERS[machine]
@@ -113,6 +118,11 @@ def _clone(fork: bool) -> Leaf:
     """Threads, and with `fork` processes; never with a new namespace."""
     thread: Leaf = _ALLOW if fork else ((_JUMP_IF_SET, 1, 0, _CLONE_THREAD), *_REFUSE, *_ALLOW)
     return ((_LOAD, 0, 0, _ARGUMENTS), (_JUMP_IF_SET, 0, 1, _CLONE_NEW), *_KILL, *thread)
+
+
+# Datagram sockets could send to any socket in the file system, which Landlock lets pass as well.
+_STREAM_TYPES = _one_of(1, [_SOCK_STREAM | flags for flags in _SOCK_FLAGS])
+_STREAMS: Leaf = ((_LOAD, 0, 0, _ARGUMENTS), (_JUMP_IF_EQUAL, 1, 0, _AF_UNIX), *_REFUSE, *_STREAM_TYPES)
 
 
 def _ranges(by_number: dict[int, Leaf]) -> list[tuple[int, Leaf]]:

@@ -88,13 +88,14 @@ class Server:
         if settings["landlock"] and landlock.abi():
             writable = namespaces.SCRATCH_PARENT if self.namespaces else self.folder
             readable, devices = settings["readable"], settings["devices"]
-            self.rules[False] = _out_of_the_way(landlock.ruleset(readable, devices))
-            self.rules[True] = _out_of_the_way(landlock.ruleset(readable, [*devices, writable]))
+            hidden = () if self.namespaces else settings["hidden"]  # in the box they are empty
+            self.rules[False] = _out_of_the_way(landlock.ruleset(readable, devices, hidden))
+            self.rules[True] = _out_of_the_way(landlock.ruleset(readable, [*devices, writable], hidden))
         self.filters: dict[tuple[bool, bool], seccomp.Filter | bytes] = {}
         """seccomp programs, by whether they allow an event loop, and processes."""
         if settings["seccomp"] and seccomp.supported():
             for loop, fork in itertools.product((False, True), repeat=2):
-                program = seccomp.program(event_loop=loop, fork=fork)
+                program = seccomp.program(event_loop=loop, fork=fork, alone=self.namespaces)
                 self.filters[loop, fork] = seccomp.Filter(program, 1) if self.namespaces else program
         nothing = os.open(os.devnull, os.O_RDWR)
         for place in (runner.SENT, runner.REPLIES):  # so that pipes get higher numbers, and a child can move them here

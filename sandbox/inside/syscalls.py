@@ -19,10 +19,12 @@ FILES = _names("""
     read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close close_range dup dup2 dup3
     pipe pipe2 sendfile copy_file_range open openat creat stat fstat lstat newfstatat statx access faccessat
     faccessat2 readlink readlinkat getdents getdents64 getcwd chdir fchdir statfs fstatfs mkdir mkdirat unlink
-    unlinkat rmdir rename renameat renameat2 symlink symlinkat truncate ftruncate fallocate fsync fdatasync chmod
-    fchmod fchmodat utime utimes utimensat futimesat umask fadvise64
+    unlinkat rmdir rename renameat renameat2 symlink symlinkat truncate ftruncate fallocate fsync fdatasync umask
+    fadvise64
 """)
 """On files that Landlock, mount namespace and rlimits leave. No links, devices, locks, attributes, notifications."""
+MODES_AND_TIMES = _names("chmod fchmod fchmodat utime utimes utimensat futimesat")
+"""What the owner of a file may change, and Landlock lets pass: only where a mount namespace hides all other files."""
 MEMORY = _names("mmap munmap mprotect mremap madvise brk msync mincore")
 """The address space is limited by rlimit."""
 SIGNALS_AND_TIME = _names("""
@@ -39,9 +41,9 @@ PROCESS = _names("""
 """What a process may know and do about itself."""
 EVENT_LOOP = _names("""
     epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 eventfd2 sendto recvfrom sendmsg
-    recvmsg shutdown getsockname getpeername getsockopt setsockopt
+    recvmsg shutdown getsockname getpeername getsockopt
 """)
-"""For asyncio; the only sockets there are come from `socketpair`."""
+"""For asyncio; the only sockets there are come from `socketpair`. `setsockopt` would attach programs to them."""
 FORK = _names("fork vfork")
 """For executions that may have several processes."""
 HOSTILE = _names("""

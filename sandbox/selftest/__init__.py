@@ -7,6 +7,8 @@ The tests run them on every backend; `selfplay sandbox selftest` runs them where
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from selfplay.sandbox.inside import values
 from selfplay.sandbox.selftest.attacks import ATTACKS, Attack
 from selfplay.sandbox.selftest.honest import FUNCTIONS, SCRIPTS, Function, Script
@@ -56,7 +58,14 @@ def _trouble_with_attack(attack: Attack, result: ExecResult) -> str:
     return ""
 
 
-async def selftest(sandbox: Sandbox) -> dict[str, str]:
-    """Run everything side by side; the `trouble` with each program, by name."""
-    results = await sandbox.run([job_of(program) for program in PROGRAMS])
-    return {program.name: trouble(program, result) for program, result in zip(PROGRAMS, results, strict=True)}
+async def selftest(sandbox: Sandbox, programs: Sequence[Program] | None = None) -> dict[str, str]:
+    """Run everything side by side, and alone what was out of wall time; the `trouble` with each program, by name."""
+    programs = PROGRAMS if programs is None else programs
+    results = await sandbox.run([job_of(program) for program in programs])
+    found = {}
+    for program, result in zip(programs, results, strict=True):
+        found[program.name] = trouble(program, result)
+        if found[program.name] and result.status is Status.TIMEOUT:  # the machine may be busy
+            (again,) = await sandbox.run([job_of(program)])
+            found[program.name] = trouble(program, again)
+    return found

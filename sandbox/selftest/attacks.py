@@ -16,6 +16,8 @@ from selfplay.sandbox.inside.syscalls import NUMBERS
 from selfplay.sandbox.types import MIB, Level, Limits, Profile, Status
 
 QUICK = Limits(cpu_s=0.2, memory=192 * MIB)
+SEVERAL = Limits(cpu_s=0.2, memory=192 * MIB, processes=4)
+SHORT = Limits(cpu_s=0.03, memory=64 * MIB)
 OK, EXCEPTION, TIMEOUT, CPU = Status.OK, Status.EXCEPTION, Status.TIMEOUT, Status.CPU_LIMIT
 OUTPUT, SIGNAL, VIOLATION = Status.OUTPUT_LIMIT, Status.SIGNAL, Status.VIOLATION
 NO_RESULT, INVALID = Status.NO_RESULT, Status.INVALID_RESULT
@@ -108,6 +110,14 @@ _MORE = {
 }
 SYSCALLS = NUMBERS.get(MACHINE, {}) | {name: pair[MACHINE == "aarch64"] for name, pair in _MORE.items()}
 
+BOMBS = (
+    "while True: pass",
+    "x = []\nwhile True: x.append(bytes(1 << 20))",
+    "while True: print('x' * 9999)",
+    "while True: open(str(id(object())) * 9, 'wb').write(bytes(1 << 20))",
+    "while True: os.fork()",
+    "import threading\nwhile True: threading.Thread(target=exec, args=['while True: pass'], daemon=True).start()",
+)
 RESOURCES = [
     Attack("1 endless loop", "while True: pass", BUSY),
     Attack("2 sleep", "import time; time.sleep(99)", {TIMEOUT}),
@@ -118,7 +128,9 @@ RESOURCES = [
     Attack("7 huge bytearray", "bytearray(10**10)", {EXCEPTION}, raises="MemoryError"),
     denied("10 fork", "denied(os.fork)"),
     denied("11 clone3", "denied(call, {clone3}, ctypes.create_string_buffer(88), 88)", errno.ENOSYS),
+    Attack("10 more processes than allowed", "import time\ndef f():\n    for _ in range(40):\n        if os.fork() == 0: time.sleep(1)\ndenied(f)", {OK}, {"denied 11"}, limits=SEVERAL, since=Level.L3),
     denied("11 clone", "denied(call, {clone}, 17, 0, 0, 0, 0)"),
+    denied("11 vfork", "denied(call, {vfork})"),
     Attack("12 hundred threads", "import threading, time\nfor _ in range(100): threading.Thread(target=time.sleep, args=[9], daemon=True).start()", {EXCEPTION}, raises="RuntimeError"),
     denied("13 descriptors", "def f():\n    while True: os.dup(1)\ndenied(f)", errno.EMFILE),
     denied("14 large file", "denied(os.pwrite, os.open('f', os.O_RDWR | os.O_CREAT), b'x', 17 << 20)", errno.EFBIG, writable=True),
@@ -134,12 +146,15 @@ RESOURCES = [
     Attack("22 long int to str", "str(10**300000)", {EXCEPTION}, raises="ValueError"),
     Attack("23 storm of alarms", "import signal\nsignal.signal(signal.SIGALRM, lambda *a: None)\nsignal.setitimer(signal.ITIMER_REAL, 1e-5, 1e-5)\nwhile True: pass", BUSY),
     Attack("24 parser bomb", "eval('(' * 100000)", {EXCEPTION}),
+    Attack("24 parser bomb as the program", "(" * 60_000, {EXCEPTION}),
+    Attack("24 syntax tree bomb as the program", "x = " + "-" * 60_000 + "1", {EXCEPTION, SIGNAL}),
     Attack("25 recursion without limit", "sys.setrecursionlimit(10**8)\ndef f(): return f()\nf()", BUSY | {SIGNAL, EXCEPTION}),
     Attack("25 recursion in C", "sys.setrecursionlimit(10**8)\nclass A:\n    def __getattr__(self, name): return getattr(self, name + 'x'[:0])\nrepr(A().x)", BUSY | {SIGNAL, EXCEPTION}),
     Attack("26 nested repr", "x = []\nfor _ in range(100000): x = [x]\nrepr(x)", {EXCEPTION}, raises="RecursionError"),
     denied("27 mlock", "denied(call, {mlock}, id(os), 4096)"),
     denied("27 nice", "denied(os.nice, -20)"),
     denied("27 real time", "denied(os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(1))"),
+    *[Attack(f"28 bomb {n}", BOMBS[n % len(BOMBS)], BUSY | {OUTPUT, EXCEPTION}, limits=SHORT, writable=n % 2 > 0) for n in range(64)],
 ]  # fmt: skip
 
 OUTPUT_ATTACKS = [
@@ -147,8 +162,10 @@ OUTPUT_ATTACKS = [
     Attack("30 stderr flood", "while True: print('x' * 1000, file=sys.stderr)", {OUTPUT}),
     Attack("31 dripping", "import time\nwhile True:\n    print('.', flush=True)\n    time.sleep(0.01)", {TIMEOUT}),
     Attack("32 closed stdout", "os.close(1)\nprint('x')", {OK, NO_RESULT, EXCEPTION}),
+    Attack("33 a child that keeps stdout", "import time\nif os.fork() == 0: time.sleep(60)\nprint('early')", {OK}, {"early"}, limits=SEVERAL),
     Attack("34 late write", "import threading, time\ndef f():\n    time.sleep(0.3)\n    print('late', flush=True)\nthreading.Thread(target=f, daemon=True).start()\nprint('early')", {OK}, {"early"}),
     Attack("35 surrogates", "print('\\ud800')", {EXCEPTION}, raises="UnicodeEncodeError"),
+    Attack("36 control characters", "os.write(1, b'\\0\\x1b[2J\\xff\\n')", {OK}, {"\0\x1b[2J\ufffd"}),
     Attack("37 one long line", "os.write(1, b'x' * (64 << 20))", {OUTPUT}),
     Attack("38 records on stdout", "sys.stdout.buffer.write(b'e' + bytes([0, 0, 0, 1]) + bytes(8)); os._exit(0)", {NO_RESULT}),
     Attack("39 junk on all descriptors", "for i in range(1024):\n    try: os.write(i, b'junk' * 9)\n    except OSError: pass", {INVALID}),
@@ -156,11 +173,14 @@ OUTPUT_ATTACKS = [
     Attack("109 cut short", "os.write(3, b'x' + bytes(8) + bytes([0, 0, 1, 0])); os._exit(0)", {INVALID}),
     Attack("109 exit in silence", "print('PASS'); sys.stdout.flush(); os._exit(0)", {NO_RESULT}),
     Attack("109 own failure as ours", "os.write(3, b'OSError: no space'); os._exit(1)", {INVALID}),
+    Attack("a source that holds NUL", "\0", {EXCEPTION}),
+    Attack("a source that is no text", "x = '\ud800'", {EXCEPTION}, raises="UnicodeEncodeError"),
     Attack("exit code", "sys.exit(3)", {EXCEPTION}, raises="SystemExit"),
 ]  # fmt: skip
 
 ESCAPES = [
     denied("40 daemon", "denied(os.fork)"),
+    Attack("40 daemon of several processes", "import time\nif os.fork() == 0:\n    try: os.setsid()\n    except OSError: pass\n    if os.fork() == 0: time.sleep(60)\n    os._exit(0)\nprint('early')", {OK}, {"early"}, limits=SEVERAL),
     denied("41 kill all", "denied(os.kill, -1, 9)"),
     denied("42 kill parent", "denied(os.kill, os.getppid(), 9)"),
     denied("42 kill 2", "denied(os.kill, 2, 9)"),
@@ -175,6 +195,7 @@ ESCAPES = [
     Attack("48 abort", "os.abort()", {SIGNAL}),
     Attack("49 null pointer", "ctypes.string_at(0)", {SIGNAL}),
     Attack("50 all signals blocked", "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\ntime.sleep(99)", {TIMEOUT}),
+    Attack("50 stops itself", "import signal, time\nos.kill(os.getpid(), signal.SIGSTOP)\ntime.sleep(99)", {TIMEOUT}),
     kills("52 x32", "call(0x40000000 + 39)"),
     denied("53 setuid", "denied(os.setuid, 0)"),
     denied("53 capset", "denied(call, {capset}, ctypes.create_string_buffer(8), ctypes.create_string_buffer(24))"),
@@ -193,6 +214,8 @@ NETWORK = [
     ],
     denied("59 socketpair", "import socket\ndenied(socket.socketpair)"),
     Attack("59 tcp with asyncio", "import socket\ndenied(socket.socket)", {OK}, {"denied 1"}, profile=Profile.ASYNCIO),
+    Attack("59 datagrams with asyncio", "import socket\ndenied(socket.socketpair, socket.AF_UNIX, socket.SOCK_DGRAM)", {OK}, {"denied 1"}, profile=Profile.ASYNCIO),
+    Attack("59 socket filter with asyncio", "import socket\ndenied(socket.socketpair()[0].setsockopt, 1, 26, bytes(16))", {OK}, {"denied 1"}, profile=Profile.ASYNCIO),
     denied("60 flock", "import fcntl\ndenied(fcntl.flock, os.open(os.__file__, os.O_RDONLY), fcntl.LOCK_SH)"),
     denied("61 lock", "import fcntl\ndenied(fcntl.lockf, os.open(os.__file__, os.O_RDONLY), fcntl.LOCK_SH)"),
     denied("61 lease", "import fcntl\ndenied(fcntl.fcntl, os.open(os.__file__, os.O_RDONLY), fcntl.F_SETLEASE, 0)"),
@@ -217,6 +240,16 @@ FILES = [
     denied("70 fifo", "denied(os.mkfifo, 'f')", writable=True),
     denied("70 device", "denied(os.mknod, 'f', 0o20666, os.makedev(1, 1))", writable=True),
     denied("73 attribute", "open('f', 'w').close()\ndenied(os.setxattr, 'f', 'user.x', b'1')", writable=True),
+    denied("71 a long name", "denied(open, 'x' * 5000, 'w')", errno.ENAMETOOLONG, writable=True),
+    denied("71 a name above", "denied(open, '../../x', 'w')", errno.EROFS, errno.EACCES, writable=True),
+    Attack("71 odd names", "for name in (b'\\xff', b'a\\nb', b' ', b'-rf', b'x' * 255): open(name, 'w').close()\nprint(len(os.listdir('.')))", {OK}, {"5"}, writable=True),
+    Attack("72 a link to outside", "os.symlink('/', 'l')\nprint('left')", {OK}, {"left"}, writable=True),
+    Attack("73 setuid", "open('f', 'w').close()\ndenied(os.chmod, 'f', 0o6755)", {OK}, {"allowed None", "denied 1"}, writable=True),
+    *[
+        denied(f"73 {what} of a file outside", f"denied({call})", errno.EPERM, errno.ENOENT, errno.EROFS, errno.EACCES)
+        for what, call in {"mode": "os.chmod, '/etc', 0o755", "mode of Python": "os.chmod, os.__file__, 0o644", "times": "os.utime, '/tmp'"}.items()
+    ],
+    denied("65 read other packages", "name = os.path.dirname(os.__file__) + '/site-packages'\ndef f():\n    for each, _, files in os.walk(name):\n        for file in files: open(os.path.join(each, file)).close()\n    raise OSError(2, 'none')\ndenied(f)", errno.ENOENT, errno.EACCES),
     kills("74 chroot", "os.chroot('/')"),
     kills("74 mount", "call({mount}, b'x', b'/', b'tmpfs', 0, 0)"),
     kills("74 pivot_root", "call({pivot_root}, b'.', b'.')"),
@@ -252,4 +285,12 @@ if MACHINE == "x86_64":
         )
     )
 
-ATTACKS = [*RESOURCES, *OUTPUT_ATTACKS, *ESCAPES, *NETWORK, *FILES, *KERNEL]
+_LEAVE = "import builtins\nopen('left', 'w').close(); builtins.len = lambda x: 7; os.environ['LEFT'] = 'x'; sys.modules['left'] = sys; sys.path.append('left')"
+_LOOK = "print(os.listdir('.'), len('ab'), 'LEFT' in os.environ, 'left' in sys.modules, 'left' in sys.path)"
+LEFT_BEHIND = [
+    *[Attack(f"54 leaves something {n}", _LEAVE, {INVALID}, writable=True) for n in range(8)],
+    *[Attack(f"54 looks for it {n}", _LOOK, {OK}, {"[] 2 False False False"}, writable=True) for n in range(8)],
+    Attack("120 looks around", "assert sys.flags.isolated or sys.flags.no_site; print(type(__builtins__), __name__, __doc__, 'help' in dir(__builtins__))", {OK}),
+]  # fmt: skip
+
+ATTACKS = [*RESOURCES, *OUTPUT_ATTACKS, *ESCAPES, *NETWORK, *FILES, *KERNEL, *LEFT_BEHIND]

@@ -136,6 +136,9 @@ FORGERIES = [
     # beyond those that were measured
     Forgery("shows itself as nine", "class A:\n    __repr__ = __str__ = lambda self: '9'", result="A()"),
     Forgery("str with its own equality", "class T(str):\n    __eq__ = lambda self, other: True", result="T('')"),
+    Forgery("list with its own length", "class L(list):\n    __len__ = lambda self: 1\n    __iter__ = lambda self: iter([9])",
+            result="L()"),
+    Forgery("hash with side effects", "class H:\n    def __hash__(self): print(9); return 9", result="{H(): 9}"),
     Forgery("coroutine", "async def later(): return 9", result="later()"),
     Forgery("json and type replaced",
             "import builtins, json; json.dumps = lambda *a, **k: '\"i9\"'; builtins.type = lambda thing: int"),
@@ -144,6 +147,17 @@ FORGERIES = [
     Forgery("an early end", f"{RUNNER}\nsend(b'v', 0, b'\"i9\"'); send(b'e', 1, b'')"),
     Forgery("half a record", f"{RUNNER}\nos.write(3, b'v\\0\\0\\0\\0'); os._exit(0)"),
     Forgery("a long record", f"{RUNNER}\nsend(b'v', 0, b'[' * 900_000); send(b'e', 1, b''); os._exit(0)"),
+    *[
+        Forgery(f"an answer that is {what}", f"{RUNNER}\nsend(b'v', 0, {text}); send(b'e', 1, b''); os._exit(0)")
+        for what, text in {
+            "nested too deeply": "b'[' * 100_000",
+            "NaN": "b'NaN'",
+            "a JSON number": "b'9'",
+            "an object with a key twice": """b'{"a":0,"a":9}'""",
+            "no text": "b'\\xff\\xfe'",
+            "nine and more": """b'"i9" "i25"'""",
+        }.items()
+    ],
     Forgery("two million characters", result="'9' * 2_000_000"),
     Forgery("NaN", result="float('nan')"),
     Forgery("lone surrogate", result="'\\ud800'"),

@@ -92,7 +92,7 @@ def selftest(
     token_file: Token = None,
     json: JsonFlag = False,
 ) -> None:
-    """Try some 140 attacks, 60 honest programs and 150 forgeries, and say what holds on this machine.
+    """Try some 240 attacks, 60 honest programs and 180 forgeries, and say what holds on this machine.
 
     Exit code 1 if something does not.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -25,8 +26,9 @@ def test_program(program: Program, results: dict[str, ExecResult]) -> None:
     assert trouble(program, results[program.name]) == ""
 
 
-def test_nothing_can_be_left_for_the_next_submission(sandbox: Sandbox, run: Run) -> None:
-    leave = "import os\nos.mkdir('d')\nos.chmod('.', 0)\nprint(1)"
+def test_nothing_can_be_left_for_the_next_submission(sandbox: Sandbox, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "kept").touch()
+    leave = f"import os\nos.mkdir('d')\nos.mkdir('closed', 0)\nos.symlink({str(tmp_path)!r}, 'd/l')\nprint(1)"
     leave_beside = "open('../left', 'w').write('x')"
     look = "import os\nprint(os.listdir('.'), os.path.exists('../left'))"
     for source in (leave, leave_beside, look):
@@ -36,3 +38,4 @@ def test_nothing_can_be_left_for_the_next_submission(sandbox: Sandbox, run: Run)
             assert result.status is Status.EXCEPTION
         else:
             assert result.stdout == (b"1\n" if source is leave else b"[] False\n")
+    assert (tmp_path / "kept").exists()

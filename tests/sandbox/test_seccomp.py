@@ -87,12 +87,22 @@ def test_other_ways_into_the_kernel(machine: str) -> None:
 def test_what_profiles_add(machine: str) -> None:
     numbers, architecture = NUMBERS[machine], ARCHITECTURES[machine]
     loop = seccomp.program(event_loop=True, machine=machine)
-    assert decide(loop, architecture, numbers["socketpair"], 1) == ALLOW
-    assert decide(loop, architecture, numbers["socketpair"], 2) == EPERM
+    pairs = {(1, 1): ALLOW, (1, 0x8_0801): ALLOW, (2, 1): EPERM, (1, 2): EPERM, (1, 0x8_0002): EPERM}
+    assert {pair: decide(loop, architecture, numbers["socketpair"], *pair) for pair in pairs} == pairs
+    assert decide(loop, architecture, numbers["setsockopt"]) == EPERM
     assert decide(loop, architecture, numbers["epoll_ctl"]) == ALLOW
     fork = seccomp.program(fork=True, machine=machine)
     assert decide(fork, architecture, numbers["clone"], 17) == ALLOW
     assert decide(fork, architecture, numbers["clone"], 0x1000_0011) == KILL
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_nobodys_modes_and_times_are_changed_where_files_outside_can_be_named(machine: str) -> None:
+    alone, beside = (seccomp.program(alone=alone, machine=machine) for alone in (True, False))
+    for name in ("fchmod", "fchmodat", "utimensat"):
+        number = NUMBERS[machine][name]
+        assert decide(alone, ARCHITECTURES[machine], number) == ALLOW
+        assert decide(beside, ARCHITECTURES[machine], number) == EPERM
 
 
 def test_no_two_calls_have_the_same_number() -> None:
