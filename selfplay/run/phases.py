@@ -83,6 +83,11 @@ def _check(phases: Sequence[PhaseSection], controlled: Sequence[str]) -> None:
             raise UnknownName("phase", phase.then, names, f"from `then` of phase {phase.name}")
         if bool(phase.metric) != (phase.above is not None or phase.below is not None):
             raise UsageError(f"phase {phase.name}: a metric goes with `above`, `below` or both")
+        if phase.above is not None and phase.below is not None and phase.below >= phase.above:
+            raise UsageError(
+                f"phase {phase.name}: `above` {phase.above:g} and `below` {phase.below:g} end it whatever "
+                f"{phase.metric} is\n  `below` must be less than `above`, or leave out one of them"
+            )
         if not phase.metric and not phase.generations and (phase.then or number + 1 < len(phases)):
             raise UsageError(
                 f"phase {phase.name} never ends, so what follows it never begins\n"

@@ -172,9 +172,14 @@ def _learner(cast: Cast, settings: LearnerSettings) -> Learner:
 
 
 def _idle(kind: str, counts: CreditCounts, rules: Mapping[str, CreditRule]) -> str | None:
-    """What to say where no move of this kind has anything to be compared with."""
+    """What to say where no move of this kind has a reward, or anything to be compared with."""
     rule = rules.get(kind, rules[kind.partition("/")[0]])
-    if rule.how.absolute or not counts.groups or counts.singletons + counts.zero_variance < counts.groups:
+    if counts.masked == counts.moves:
+        return (
+            f"{kind} learns nothing from the first generation: none of its {counts.moves} moves has a reward\n  "
+            "`selfplay show RUN/MATCH` says of each why it is masked"
+        )
+    if rule.how.absolute or counts.singletons + counts.zero_variance < counts.groups:
         return None
     alone = f"{counts.singletons} of {counts.groups} groups have a single member"
     return (

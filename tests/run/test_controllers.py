@@ -269,3 +269,12 @@ def test_groups_of_one_and_equal_rewards_are_counted_and_harm_nothing(recipe_fil
         assert ["1 of 1 groups have a single member" in text for text in said] == (
             [] if estimator == "role_baseline" else [True, True]
         )
+
+
+def test_moves_that_all_have_no_reward_are_named(recipe_file: Path, game_file: Path, tmp_path: Path) -> None:
+    game = tmp_path / "silent.py"
+    game.write_text(game_file.read_text().replace("asked.reward = good / self.attempts", 'asked.mask("too few")'))
+    recipe_file.write_text(recipe_file.read_text().replace(f"{game_file}:", f"{game}:"))
+    run = selfplay.league(recipe_file, root=tmp_path / "runs", overrides=["schedule.generations=2"])
+    said = [event["text"] for event in run.events("warning")]
+    assert len(said) == 1 and said[0].startswith("asker learns nothing from the first generation: none of its 6 moves")

@@ -107,6 +107,7 @@ def test_two_phases_alternate_with_hysteresis(seen: list[float]) -> None:
         ([{**SOLVER, "then": "propser"}, PROPOSER], "did you mean 'proposer'"),
         ([{"name": "a", "metric": "m"}, {"name": "b"}], "phase a: a metric goes with `above`, `below` or both"),
         ([{"name": "a", "above": 0.5}, {"name": "b"}], "phase a: a metric goes with"),
+        ([{"name": "a", "metric": "m", "above": 0.3, "below": 0.7}, {"name": "b"}], "0.7 end it whatever m is"),
         ([{"name": "a"}, {"name": "b"}], "phase a never ends, so what follows it never begins"),
         ([{"name": "a", "generations": 1}, {"name": "b", "then": "a"}], "phase b never ends"),
         ([{"name": "a", "set": ["policy.base=tiny:x"]}], "sets 'policy.base', which cannot change during a run"),
