@@ -131,7 +131,8 @@ def attempt(env: Any, action: Any) -> Any:
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
         raise GameError(
-            f"{env} refused {action!r}, which by its action mask is legal (all are where it gives none): {said}"
+            f"{env} refused {action!r}, which by its action mask is legal (all are where it gives none): {said}; "
+            "where not all moves are legal, its observations or infos must have an 'action_mask' that says which are"
         ) from error
 
 

@@ -243,7 +243,8 @@ def test_without_a_mask_every_action_is_legal_until_the_environment_refuses_one(
     record = play(game, {**fine, "gambler#2": ["1", "6", "3"]})
     assert record.ending is Ending.ERROR and record.forfeit is None
     assert "refused {'gambler_0': 2, 'gambler_1': 6, 'gambler_2': 2}" in (record.error or "")
-    assert "all are where it gives none): ValueError: nobody bets on 6" in (record.error or "")
+    assert "all are where it gives none): ValueError: nobody bets on 6; where not all moves" in (record.error or "")
+    assert "must have an 'action_mask'" in (record.error or ""), "what to do about it"
     assert play(game, fine).ending is Ending.OK, "the next match has a sound environment"
 
 
