@@ -6,6 +6,7 @@ Nobody corrects it. Each match is a small batch of sums of one length, each answ
 agree on becomes the label if it passes the filters, and replies that gave it are kept for supervised learning
 (`learning.rule = "sft"`). When the answers at D+1 digits agree well enough, a controller of kind ``frontier`` on
 ``notes/consistency`` moves `frontier`, and the next length is up. What was demonstrated stays in the data as examples.
+A good player adds column by column and carries, also at lengths that nobody showed it.
 
     by_vote    the label is what most answers say; without it, what the first one says
     majority   votes that must agree (Self-Improving Transformers, arXiv 2502.01612, section 5: 0.7 over 5 models; here

@@ -15,6 +15,9 @@ first the questioner learns while the solver rests, then the solver learns while
                 of what is missing is taken from both, down to 0
     solver      .95 for meeting the label and .05 for any name; masked where the label has less than .3 of the votes
 
+A good questioner knows what the solver remembers, and goes as far beyond it as the level says; a good solver remembers
+what the document says.
+
 The paper's questions carry an analysis in JSON, and a model judges whether they belong to the document; ours are short,
 and that is decided exactly. ``labels = "vote"`` is the control: the majority of the very answers that are rewarded.
 The world is partly known from the start: `demos` tell nearly all bosses, half of the friends, few rivals, and some of

@@ -4,7 +4,8 @@
     There may be an error in it. Answer again.             ->  26
 
 An answer has to come at once, without working it out; a second attempt has a draft to look at. So correcting is a skill
-of its own, and `scheme` says what is paid for, each published system one:
+of its own: a good player mends wrong drafts and leaves right ones alone, without being told which is which; a good
+reflector says what makes the next attempt right. `scheme` says what is paid for, each published system one:
 
     single       r1; the second attempt is asked for, but not trained      the baseline: ordinary RL on one turn
     each         r1 and r2                                                 two turns without shaping

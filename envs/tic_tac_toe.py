@@ -11,7 +11,8 @@ win that is there, and picks by chance among moves that are equally good.
 
 There are no held-out positions: every game starts from the empty board, so training may reach any of them. What is
 fixed in the exam is the opponent. It asks X not to lose against perfect play from positions in which that can be done,
-with more and more squares left. Against itself alone a player may get worse while its mean reward stays 0.
+with more and more squares left. Against itself alone a player may get worse while its mean reward stays 0. Self-play of
+one model in both roles, each with a baseline of its own, is that of SPIRAL (arXiv 2506.24119).
 """
 
 from __future__ import annotations

@@ -67,6 +67,14 @@ def test_python_blocks_of_the_readme_run(number: int, workplace: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("number", range(len(blocks(ROOT / "docs" / "interop.md", "python"))))
+def test_python_blocks_of_the_page_on_other_environments_run(number: int, workplace: Path) -> None:
+    pytest.importorskip("pettingzoo")
+    (workplace / "block.py").write_text(blocks(ROOT / "docs" / "interop.md", "python")[number])
+    done = run([sys.executable, "block.py"], workplace)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.timeout(400)
 def test_console_blocks_of_the_readme_run(workplace: Path) -> None:
     lines = [line for block in blocks(ROOT / "README.md", "console") for line in block.splitlines() if line.strip()]

@@ -144,11 +144,12 @@ class Pairing:
     seed: int
     """Fixes the rules' chance; replicas of one deal share it."""
     number: int = 0
-    """The match's number in its generation; with `generation` it fixes the sampling, so replicas differ."""
+    """The match's number in its generation; matches are learned from in this order."""
     generation: int = 0
     replica: int = 0
     task: Task = field(default_factory=Task)
     sampling_seed: int = 0
+    """Fixes the sampling: matches that share it give equal replies to equal asks; replicas of a deal differ in it."""
 
     @property
     def id(self) -> str:
