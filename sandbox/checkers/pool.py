@@ -158,6 +158,7 @@ def _work(worker: Worker, waiting: queue.SimpleQueue[tuple[str, Claim]], found: 
 def _start() -> subprocess.Popen[bytes]:
     """A worker process; it inherits nothing that could change a verdict."""
     keep = {"PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "HOME", "LANG"}
+    keep |= {"SELFPLAY_LEAN_URL", "SELFPLAY_LEAN_KEY"}  # where the checker `lean` asks
     env = {name: value for name, value in os.environ.items() if name in keep} | {"PYTHONHASHSEED": "0"}
     command = [sys.executable, "-m", "selfplay.sandbox.checkers.worker"]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)

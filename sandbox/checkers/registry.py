@@ -11,9 +11,15 @@ from selfplay.sandbox.checkers.types import Checker
 CHECKERS = {
     "algebra": "selfplay.sandbox.checkers.algebra.checker:Algebra",
     "contracts": "selfplay.sandbox.checkers.contracts.checker:Contracts",
+    "coq": "selfplay.sandbox.checkers.adapters.coq:Coq",
+    "crosshair": "selfplay.sandbox.checkers.adapters.crosshair:CrossHair",
+    "dafny": "selfplay.sandbox.checkers.adapters.dafny:Dafny",
     "equivalence": "selfplay.sandbox.checkers.equivalence.checker:Equivalence",
-    "random_tests": "selfplay.sandbox.checkers.random_tests:RandomTests",
+    "lean": "selfplay.sandbox.checkers.adapters.lean:Lean",
     "puzzles": "selfplay.sandbox.checkers.puzzles.checker:Puzzles",
+    "random_tests": "selfplay.sandbox.checkers.random_tests:RandomTests",
+    "verus": "selfplay.sandbox.checkers.adapters.verus:Verus",
+    "why3": "selfplay.sandbox.checkers.adapters.why3:Why3",
 }
 """Name -> ``module:class``. The class takes no arguments."""
 

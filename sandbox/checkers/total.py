@@ -34,7 +34,7 @@ class Total:
         except Exception as error:  # a fault of ours is no verdict about the claim
             found = _trouble(error)
         return found.but(
-            cpu_ms=(time.process_time() - started) * 1000,
+            cpu_ms=found.cpu_ms + (time.process_time() - started) * 1000,
             checker=self.name,
             version=self.version,
             backend=_backend(),

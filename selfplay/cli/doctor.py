@@ -30,6 +30,7 @@ EXTRAS = {
     "docker": "run programs in containers",
     "serve": "lend this machine's sandbox to others",
     "formal": "prove",
+    "crosshair": "get a second opinion on proofs",
 }
 """The extras of pyproject.toml and what they are for."""
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:; *extra *== *['\"](\w+)['\"])?")
@@ -80,6 +81,7 @@ def examine(root: Path, *, clean: bool = False) -> Iterator[Finding]:
     """All findings; `root` is where runs are kept. With `clean`, what can be removed without a loss is."""
     yield Finding("python", Health.OK, f"{platform.python_version()} at {sys.executable}")
     yield from _packages()
+    yield _provers()
     yield from _torch()
     yield _memory()
     yield from _disk(root)
@@ -126,6 +128,15 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _provers() -> Finding:
+    """Programs that some checkers use, all of them optional."""
+    programs = ("coqc", "dafny", "verus", "why3")
+    there = [program for program in programs if shutil.which(program)]
+    missing = ", ".join(program for program in programs if program not in there)
+    advice = f"docs/checkers.md tells about {missing}, of which nothing depends" if missing else ""
+    return Finding("provers", Health.OK, " ".join(there) or "none installed", advice)
 
 
 def _torch() -> Iterator[Finding]:
