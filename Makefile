@@ -10,6 +10,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 WORKERS ?= 2
 MUTANTS ?= 20000
+EXECUTIONS ?= 200000
+BACKEND ?= local
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -19,7 +21,7 @@ TORCH_INDEX ?= $(shell [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/d
 	&& echo https://download.pytorch.org/whl/cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format bench bench-countdown bench-resume soundness attack fuzz clean
+.PHONY: help demo test lint types format bench bench-countdown bench-resume soundness attack soak fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,11 +49,14 @@ types: $(VENV)/test.stamp ## mypy --strict on selfplay, envs, roles and sandbox
 attack: $(VENV)/test.stamp ## every attack and forgery on every sandbox that this machine can have, as root and as nobody (minutes)
 	@$(PY) tests/sandbox/attack.py
 
+soak: $(VENV)/test.stamp ## 200,000 sandboxed programs, a third hostile, workers killed at random (EXECUTIONS=..., BACKEND=docker)
+	@$(PY) tests/sandbox/soak.py --executions $(EXECUTIONS) --backend $(BACKEND)
+
 fuzz: $(VENV)/test.stamp ## a million hostile texts for the decoder of sandboxed values (minutes)
 	@SELFPLAY_FUZZ_CASES=1000000 $(PY) -m pytest -q tests/sandbox/test_values.py -k tampered --timeout 0
 
-bench: $(VENV)/bench.stamp ## speed: engine, generation, training, where a run's time goes, PettingZoo's door
-	@set -e; for script in engine generation training share zoo; do echo "== $$script"; $(PY) benchmarks/$$script.py; done
+bench: $(VENV)/bench.stamp ## speed: engine, generation, training, where a run's time goes, PettingZoo's door, sandbox
+	@set -e; for script in engine generation training share zoo sandbox; do echo "== $$script"; $(PY) benchmarks/$$script.py; done
 
 bench-countdown: $(VENV)/test.stamp ## learning: self-play against random puzzles, naive and warm start (90 minutes, resumable)
 	@$(PY) benchmarks/countdown.py --write docs/results.md
