@@ -48,7 +48,7 @@ def encode(value: object) -> str:
     Raises:
         BadValue: a type that cannot travel, or a limit is exceeded.
     """
-    text = json.dumps(_packed(value, 0, [MAX_NODES, MAX_BYTES]), separators=(",", ":"))
+    text = _TO_JSON.encode(_packed(value, 0, [MAX_NODES, MAX_BYTES]))
     if len(text) > MAX_BYTES:
         raise BadValue(f"longer than {MAX_BYTES} bytes")
     return text
@@ -63,10 +63,7 @@ def decode(text: str | bytes) -> object:
     if len(text) > MAX_BYTES:
         raise BadValue(f"longer than {MAX_BYTES} bytes")
     try:
-        packed = json.loads(
-            text.decode("ascii") if isinstance(text, bytes) else text,
-            parse_int=_refuse, parse_float=_refuse, parse_constant=_refuse, object_pairs_hook=_refuse,
-        )  # fmt: skip
+        packed = _FROM_JSON.decode(text.decode("ascii") if isinstance(text, bytes) else text)
     except BadValue:
         raise
     except (ValueError, RecursionError) as error:
@@ -131,6 +128,12 @@ def _has_surrogates(text: str) -> bool:
 
 def _refuse(found: object) -> object:
     raise BadValue("a JSON number or object")
+
+
+_TO_JSON = json.JSONEncoder(separators=(",", ":"))
+_FROM_JSON = json.JSONDecoder(
+    parse_int=_refuse, parse_float=_refuse, parse_constant=_refuse, object_pairs_hook=_refuse
+)  # made once: json.loads makes one per call
 
 
 def _unpacked(packed: object, depth: int, left: list[int]) -> object:
