@@ -257,12 +257,12 @@ class ProposeSolveVerify(Game):
     def demos(self, rng: random.Random) -> Iterator[Demo]:
         """Contracts in the company of others, levels told as difficulties; solutions, mostly of the easier levels."""
         while True:
-            told = rng.random() < 0.8  # so that one tiny model serves both settings of `labels`
-            wish, proposed = _imagined(rng)
-            yield self.proposer.demo(wish.text(told), proposed.contract.text)
-            for level in rng.choices(LEVELS, SOLVER_LEVELS, k=4):  # solving takes more practice than proposing
-                one = sample(rng, level)
-                yield self.solver.demo(one.contract.text, f"return {one.solution}")
+            for _ in range(3):  # writing contracts is to be known well: solving them is what play has to teach
+                told = rng.random() < 0.8  # so that one tiny model serves both settings of `labels`
+                wish, proposed = _imagined(rng)
+                yield self.proposer.demo(wish.text(told), proposed.contract.text)
+            one = sample(rng, rng.choices(LEVELS, SOLVER_LEVELS)[0])
+            yield self.solver.demo(one.contract.text, f"return {one.solution}")
 
 
 def _imagined(rng: random.Random) -> tuple[Wish, Sample]:
