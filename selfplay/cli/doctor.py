@@ -135,7 +135,7 @@ def _provers() -> Finding:
     programs = ("coqc", "dafny", "verus", "why3")
     there = [program for program in programs if shutil.which(program)]
     missing = ", ".join(program for program in programs if program not in there)
-    advice = f"docs/checkers.md tells about {missing}, of which nothing depends" if missing else ""
+    advice = f"optional: {missing}; docs/checkers.md says what for" if missing else ""
     return Finding("provers", Health.OK, " ".join(there) or "none installed", advice)
 
 

@@ -227,10 +227,6 @@ def sampling_from(section: SamplingSection) -> Sampling:
 
 def _check_sampling(recipe: Recipe, learning: Sequence[str]) -> None:
     """What learns must sample from the very distribution that the learner sees."""
-    if not learning:
-        raise UsageError(
-            "no role learns: every role is frozen or played by a fixed player\n  use `selfplay eval` to test"
-        )
     temperatures = set()
     for role in learning:
         sampling = recipe.sampling_of(role)

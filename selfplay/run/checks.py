@@ -34,6 +34,12 @@ def _check_settings(recipe: Recipe, game: Game) -> None:
     for role in recipe.roles:
         if role not in game.roles:
             raise UnknownName(f"role of game {game.name()}", role, game.roles, "from [roles] of the recipe")
+        section = recipe.role(role)
+        if section.weights == "frozen" and section.update_every != 1:
+            raise UsageError(
+                f"roles.{role}.update_every = {section.update_every} with weights = 'frozen': nothing is ever updated\n"
+                "  leave out one of them"
+            )
     with comes_from("[game] of the recipe"):
         make_game(recipe.game.id, recipe.game.settings)
     check_rule(recipe)

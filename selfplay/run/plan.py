@@ -139,9 +139,12 @@ def measure(recipe: Recipe, game: Game, tokens: Callable[[str], int]) -> Usage |
         return None
     seats = dict.fromkeys(game.seats(), player.name)
     pairings = [
-        Pairing(game.name(), seats, dict.fromkeys(seats, True), derive(recipe.seed, "plan", i), number=i)
+        Pairing(
+            game.name(), seats, dict.fromkeys(seats, True), derive(recipe.seed, "plan", i), number=i,
+            sampling_seed=derive(recipe.seed, "plan", "sampling", i),
+        )
         for i in range(SAMPLED_MATCHES)
-    ]
+    ]  # fmt: skip
     limits = Limits(recipe.limits.step_s, recipe.limits.steps, error_share=1.0)
     with Arena({game.name(): game}, {player.name: player}, limits=limits) as arena:
         records = [record for record in arena.play(pairings) if record.ending is not Ending.ERROR]

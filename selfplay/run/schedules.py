@@ -94,7 +94,11 @@ def _check_that_somebody_learns(recipe: Recipe, game: Game) -> None:
     changing |= {setting.partition("=")[0].strip() for phase in recipe.phases for setting in phase.set}
     every = {role: recipe.role(role).update_every for role in game.roles if _may_learn(recipe, role)}
     generations = recipe.schedule.generations
-    if not every or any(f"roles.{role}.update_every" in changing or 0 < k <= generations for role, k in every.items()):
+    if not every:
+        raise UsageError(
+            "no role learns: every role is frozen or played by a fixed player\n  use `selfplay eval` to test"
+        )
+    if any(f"roles.{role}.update_every" in changing or 0 < k <= generations for role, k in every.items()):
         return
     given = ", ".join(f"roles.{role}.update_every = {k}" for role, k in every.items())
     raise UsageError(

@@ -129,6 +129,22 @@ def test_dry_run_prints_a_recipe_that_runs_again(selfplay: Command, tmp_path: Pa
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (["roles.proposer.weights=frozen", "roles.solver.weights=frozen"], "no role learns"),
+        (["roles.proposer.weights=frozen", "roles.proposer.update_every=0"], "nothing is ever updated"),
+    ],
+)
+def test_dry_run_refuses_what_the_run_would_refuse(
+    selfplay: Command, tmp_path: Path, sets: list[str], message: str
+) -> None:
+    file = tmp_path / "recipe.toml"
+    file.write_text(f'[game]\nid = "countdown"\n[policy]\nbase = "tiny:{fake_model(tmp_path / "model")}"\n')
+    result = selfplay("league", file, "--dry-run", *(part for each in sets for part in ("--set", each)))
+    assert result.code == 2 and message in result.err
+
+
 def test_every_field_of_a_recipe_is_explained() -> None:
     sections = [kind for kind in vars(recipe_module).values() if isinstance(kind, type) and issubclass(kind, Section)]
     bare = [f"{s.__name__}.{name}" for s in sections for name, field in s.model_fields.items() if not field.description]

@@ -121,6 +121,7 @@ def test_a_frozen_role_that_starts_from_weights_that_train_elsewhere(
             r"adapter.modules names 'qq_proj'(?s:.*)linear layers: .*q_proj",
         ),
         (own("frozen"), "no role learns"),
+        (["roles.asker.weights=frozen", "roles.asker.update_every=2"], "nothing is ever updated"),
         (own("fork", "roles.asker.sampling={temperature=0.5}"), "roles that learn must share a temperature"),
     ],
 )
