@@ -94,10 +94,11 @@ def empty_bounding_set() -> None:
 
 _capabilities_of_self = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
 _no_capabilities = bytes(24)
+_capset = getattr(_libc, "capset", None)  # looked up once: for a child to do it costs 20 pages
 
 
 def drop_capabilities() -> None:
-    call("capset", _capabilities_of_self, _no_capabilities)
+    _checked(_capset(_capabilities_of_self, _no_capabilities), "capset")
 
 
 def fix_addresses() -> None:
