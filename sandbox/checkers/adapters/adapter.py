@@ -24,6 +24,9 @@ from selfplay.sandbox.checkers.total import Total
 from selfplay.sandbox.checkers.types import Blame, Claim, Limits, ProofStatus, ProofVerdict
 from selfplay.types import Json
 
+OUT_OF_MEMORY = re.compile(r"out.?of.?memory|stack overflow|cannot allocate memory|memory exhausted", re.IGNORECASE)
+"""Looked for only where a prover's words mean nothing else, since words of a claim may be among them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Texts:
@@ -104,14 +107,14 @@ class Adapter(Total):
         ran = box.run([path, *arguments], files, limits, memory_mb=memory_mb)
         if ran.trouble is None:
             return ran, None
-        reason = {
-            ProofStatus.TIMEOUT: f"{self.program} was killed for the time it took",
-            ProofStatus.MEMORY: f"{self.program} ran out of memory",
-        }.get(ran.trouble, f"{self.program} printed more than {box.OUTPUT >> 20} MB")
-        return ran, ProofVerdict(ran.trouble, reason, Blame.CHECKER, "worker")
+        late = ran.trouble is ProofStatus.TIMEOUT
+        why = "was killed for the time it took" if late else f"printed more than {box.OUTPUT >> 20} MB"
+        return ran, ProofVerdict(ran.trouble, f"{self.program} {why}", Blame.CHECKER, "worker")
 
     def crashed(self, ran: box.Ran) -> ProofVerdict:
         """The program said something that we do not understand: nothing is known about the claim."""
+        if OUT_OF_MEMORY.search(ran.output):
+            return ProofVerdict(ProofStatus.MEMORY, f"{self.program} ran out of memory", Blame.CHECKER, "worker")
         reason = f"{self.program} ended with {ran.exit_code} and said {ran.output.strip()[-200:]!r}"
         return ProofVerdict(ProofStatus.CRASH, reason, Blame.CHECKER, "worker")
 

@@ -38,14 +38,6 @@ _GRACE_S = 10.0
 """Kept back of a claim's wall time, so that we end a program before somebody ends us."""
 _FIRST_SIGNAL = 128
 _PROC = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-_OUT_OF_MEMORY = (
-    "out of memory",
-    "outofmemory",
-    "out_of_memory",
-    "cannot allocate memory",
-    "memory exhausted",
-    "stack overflow",
-)
 _boxes = {"possible": kernel.LINUX}
 """Until one could not be made."""
 
@@ -58,7 +50,7 @@ class Ran:
     output: str
     """stdout and stderr as they came, at most `OUTPUT` bytes."""
     trouble: ProofStatus | None = None
-    """TIMEOUT or MEMORY, or UNKNOWN for too much output; the exit code says nothing then."""
+    """TIMEOUT, or UNKNOWN for too much output; the exit code says nothing then."""
     boxed: bool = True
 
 
@@ -128,17 +120,22 @@ def _setup(
             kernel.die_with_parent()
         for name, text in files.items():
             Path(name).write_text(text, encoding="utf-8")
-        seconds = int(cpu_s) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (SCRATCH, SCRATCH))
+        _limit(resource.RLIMIT_CPU, int(cpu_s) + 1)
+        _limit(resource.RLIMIT_CORE, 0)
+        _limit(resource.RLIMIT_FSIZE, SCRATCH)
         if kernel.LINUX:
-            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+            _limit(resource.RLIMIT_AS, memory)
             kernel.forbid_new_privileges()
         if boxed:
             kernel.drop_capabilities()
 
     return setup
+
+
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))
 
 
 def _leave_first_process() -> None:
@@ -173,13 +170,10 @@ def _watch(process: subprocess.Popen[bytes], limits: Limits, *, boxed: bool) -> 
             trouble, code = ProofStatus.TIMEOUT, 0
         finally:
             _kill(process)
-    text = output.decode(errors="replace")
     ended_by = code - _FIRST_SIGNAL if code > _FIRST_SIGNAL else -code
     if trouble is None and ended_by in (signal.SIGXCPU, signal.SIGKILL):
         trouble = ProofStatus.TIMEOUT
-    elif trouble is None and _out_of_memory(text):
-        trouble = ProofStatus.MEMORY
-    return Ran(code, text, trouble, boxed)
+    return Ran(code, output.decode(errors="replace"), trouble, boxed)
 
 
 def _read(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, ProofStatus | None]:
@@ -203,8 +197,3 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     if process.poll() is None:
         process.kill()
-
-
-def _out_of_memory(text: str) -> bool:
-    last = text[-2000:].lower()
-    return any(sign in last for sign in _OUT_OF_MEMORY)

@@ -82,7 +82,7 @@ class Coq(Adapter):
         if ran.exit_code == 0:
             return audit(ran.output)
         error = _ERROR.search(ran.output)
-        if error is None or "Anomaly" in ran.output:
+        if error is None or error[2].lstrip().startswith(("Anomaly", "Stack overflow", "Out of memory")):
             return self.crashed(ran)
         malformed = any(sign in error[2] for sign in _NOT_READ)
         return complaint(file, int(error[1]), ProofStatus.MALFORMED if malformed else ProofStatus.UNPROVED, error[2])

@@ -36,6 +36,8 @@ HEADS = words("method lemma function predicate colemma copredicate inductive two
 STATEMENT = re.compile(r"\s*(ghost\s+)?(method|lemma|(function|predicate)(\s+method)?)\s+(?=\w)")
 BASIS = 1_000_000
 """Resource units that Dafny 2.3 spends on its own axioms, on top of what a claim may use."""
+ADDRESSES_MB = 4096
+"""Mono reserves more address space than it uses, sometimes more than a gigabyte."""
 _FINISHED = re.compile(r"^Dafny program verifier finished with (\d+) verified, (\d+) errors?(.*)$", re.MULTILINE)
 _ERROR = re.compile(r"^claim\.dfy\((\d+),\d+\): Error:? ?(.*)$", re.MULTILINE)
 _NO_BODY = re.compile(r"^claim\.dfy\((\d+),\d+\): Warning: (.*(?:no body|without a body).*)$", re.MULTILINE)
@@ -57,7 +59,7 @@ class Dafny(Adapter):
         _check_heads(texts)
         file = assemble(texts)
         arguments = ["/compile:0", f"/rlimit:{BASIS + limits.rlimit_total}", "claim.dfy"]
-        ran, trouble = self.run(arguments, {"claim.dfy": file.text}, limits)
+        ran, trouble = self.run(arguments, {"claim.dfy": file.text}, limits, memory_mb=ADDRESSES_MB)
         return trouble or judge(ran, file) or self.crashed(ran)
 
 
