@@ -250,7 +250,9 @@ def _report(done: wire.Head, body: bytes, heard: bytes) -> Report:
 def _scratch() -> str:
     """A new folder for scratch folders; in memory where that is possible, since hostile code makes many files."""
     memory = "/dev/shm"
-    return tempfile.mkdtemp(prefix="selfplay-sandbox-", dir=memory if os.access(memory, os.W_OK) else None)
+    return tempfile.mkdtemp(
+        prefix=f"selfplay-sandbox-{os.getpid()}-", dir=memory if os.access(memory, os.W_OK) else None
+    )
 
 
 def _source(name: str) -> str:

@@ -68,7 +68,9 @@ def traces(run: str) -> dict[str, set[str]]:
         "descriptors": set(os.listdir("/proc/self/fd")),
         "mounts": set(Path("/proc/self/mountinfo").read_text().splitlines()),
         "cgroups": {folder for folder, *_ in os.walk("/sys/fs/cgroup") if "selfplay" in folder},
-        "temporary files": {str(path) for folder in folders for path in folder.glob("selfplay-sandbox-*")},
+        "temporary files": {
+            str(path) for folder in folders for path in folder.glob(f"selfplay-sandbox-{os.getpid()}-*")
+        },
         "shared memory": {line for file in Path("/proc/sysvipc").glob("*") for line in file.read_text().splitlines()},
         "containers": set(_containers(run)),
     }
