@@ -133,7 +133,7 @@ class Soak:
 
     async def run(self, killer: Killer) -> None:
         start = last = time.monotonic()
-        while self.done < self.executions:
+        while self.done < self.executions or not killer.count:
             probes = [hostile(self.chance) if self.hostile_is_due() else honest(self.chance) for _ in range(BATCH)]
             results = await self.box.run([probe.job for probe in probes], _double)
             for probe, result in zip(probes, results, strict=True):
@@ -215,7 +215,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--executions", type=int, default=200_000)
     parser.add_argument("--backend", default="local", choices=sorted(set(BOXES) - {"remote"}))
-    parser.add_argument("--kill-every", type=float, default=2.0, metavar="SECONDS", help="on average")
+    parser.add_argument("--kill-every", type=float, default=2.0, metavar="SECONDS", help="on average; at least once")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     ctypes.CDLL(None).prctl(_SUBREAPER, 1)  # orphans become our children, so none is overlooked
