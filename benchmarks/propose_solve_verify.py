@@ -34,7 +34,7 @@ NO_PROPOSALS = ["tasks.0.share=0", "tasks.1.share=0"]
 ARMS = {
     "psv": Arm(RECIPE),
     "fixed": Arm(RECIPE, NO_PROPOSALS),
-    "fixed_more": Arm(RECIPE, [*NO_PROPOSALS, "learning.epochs=60"]),
+    "fixed_more": Arm(RECIPE, [*NO_PROPOSALS, "learning.epochs=120"]),
     "tests": Arm(RECIPE, ["game.settings.verifier=tests"]),
     "none": Arm(RECIPE, ["game.settings.verifier=none"]),
     "unlabelled": Arm(RECIPE, ["game.settings.labels=false"]),
