@@ -63,8 +63,8 @@ def report(played: Mapping[str, Sequence[Played]]) -> list[str]:
     marks["base"] = marks_of(next(iter(played.values())), 0)
     lines = [*rates_table(marks, played, list(next(iter(played.values()))[0].canary())), ""]
     for one, other in (
-        ("psv", "base"), ("psv", "fixed"), ("psv", "fixed_more"), ("psv", "fixed_few"), ("psv", "tests"), ("psv", "none"),
-        ("psv", "unlabelled"), ("fixed", "base"),
+        ("psv", "base"), ("psv", "fixed"), ("psv", "fixed_more"), ("psv", "fixed_few"), ("psv", "tests"),
+        ("psv", "none"), ("psv", "unlabelled"), ("fixed", "base"), ("fixed_few", "base"),
     ):  # fmt: skip
         if {one, other} <= marks.keys():
             lines.append(difference(f"{one} - {other}", marks[one], marks[other]))
