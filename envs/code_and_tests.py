@@ -245,7 +245,8 @@ class CodeAndTests(Game):
         while True:
             problem = Problem.of(random_function(rng, rng.choice(self.steps)), self.examples)
             yield self.solver.demo(problem.text(), problem.function.source)
-            yield self.verifier.demo(problem.text(), problem.tests(rng, rng.choice((1, 2))))
+            for _ in range(3):  # values are harder to work out than words to translate
+                yield self.verifier.demo(problem.text(), problem.tests(rng, rng.choice((1, 2))))
 
 
 def ok(move: Move) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from selfplay import seeds
-from selfplay.envs.short_functions import ShortFunction, call_text, random_args
+from selfplay.envs.short_functions import ShortFunction, call_text
 from selfplay.envs.short_functions_interpreter import Args, NotInLanguage, Value, returns
 from selfplay.sandbox import FunctionTask, Limits, SuiteRun, SuiteWorth
 from selfplay.sandbox.mutants import mutants
@@ -28,8 +28,8 @@ CASES = 10
 PROBES = 24
 """Inputs on which a hard mutant has to differ from the function at least `DIFFERS` times."""
 DIFFERS = 3
-SHORT_LIST = 3
-"""Items at most in the lists of demonstrated tests."""
+SHORT_LIST, SMALL = 3, 7
+"""Demonstrated tests have lists of at most so many ints, none larger: their values can be worked out."""
 _LIMITS = Limits(cpu_s=1.0)
 _CALL_LIMITS = Limits(cpu_s=0.5)
 _CALLS = 20
@@ -87,8 +87,8 @@ class Problem:
         public = [args for args, _ in self.examples]
         chosen: list[Args] = []
         while len(chosen) < count:
-            args = random_args(rng)
-            if len(args[0]) <= SHORT_LIST and args not in [*public, *chosen]:
+            args = [rng.randint(0, SMALL) for _ in range(rng.randint(1, SHORT_LIST))], rng.randint(1, SMALL)
+            if args not in [*public, *chosen]:
                 chosen.append(args)
         return "\n".join(f"assert {_claim(args, self.function.value(args))}" for args in chosen)
 
