@@ -224,14 +224,16 @@ def killer(problem: Problem, mutant: str) -> str:
 
 def test_demonstrations_are_right_and_look_like_play(play: Playing) -> None:
     game = CodeAndTests()
-    for solver, verifier in islice(zip(*[game.demos(random.Random(0))] * 2, strict=False), 40):
-        assert (solver.role, verifier.role) == ("solver", "verifier") and not held_out(solver.reply)
+    for solver, *verifiers in islice(zip(*[game.demos(random.Random(0))] * 4, strict=False), 40):
+        assert [demo.role for demo in (solver, *verifiers)] == ["solver"] + 3 * ["verifier"]
+        assert not held_out(solver.reply)
         words = solver.messages[-1].text.split("\n")[0]
         problem = Problem.of(ShortFunction(solver.reply, words), 1)
-        assert solver.messages[-1].text == verifier.messages[-1].text == problem.text()
-        for line in verifier.reply.split("\n"):
+        assert {demo.messages[-1].text for demo in (solver, *verifiers)} == {problem.text()}
+        for line in "\n".join(demo.reply for demo in verifiers).split("\n"):
             call, _, value = line.removeprefix("assert ").partition(" == ")
             assert repr(returns(solver.reply, args_of(call))) == value
+    verifier = verifiers[0]
     replies = Replies({"solver": [solver.reply], "verifier": [verifier.reply]})
     play(CodeAndTests(attempts=1, suites=1, measured=0.0), replies, task=problem.function.task())
     assert tuple(replies.requests[0].conversation()) == solver.messages

@@ -11,6 +11,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = ["schedule.generations=3", "schedule.matches=6", "evaluation.tasks=1", "evaluation.final_tasks=1",
          "evaluation.every=0", "learning.learner=plain", "learning.warmup_updates=0", "policy.threads=1",
          "policy.base=tiny:countdown", "sampling.max_tokens=12", "game.settings.attempts=2"]  # fmt: skip
+EACH = "roles.solver.update_every=1"
 FEW = ["tasks.0.share=0.5", "tasks.1.share=0.5", "game.settings.proposals=2"]
 
 
@@ -23,7 +24,7 @@ def run(name: str, root: Path, *overrides: str) -> Run:
 
 def test_psv_solves_first_then_also_proposes_and_keeps_one_solution_of_each_contract(tmp_path: Path) -> None:
     """The model knows neither role: nothing it writes is worth posing, and without a verifier everything is learned."""
-    played = run("propose_solve_verify/recipe", tmp_path, *FEW, "game.settings.verifier=none")
+    played = run("propose_solve_verify/recipe", tmp_path, *FEW, EACH, "game.settings.verifier=none")
     roles = [{move.role for record in played.matches(g) for move in record.moves} for g in range(3)]
     assert roles == [{"solver"}, {"proposer", "solver"}, {"proposer", "solver"}]
     solved: set[str] = set()
@@ -35,7 +36,7 @@ def test_psv_solves_first_then_also_proposes_and_keeps_one_solution_of_each_cont
 
 
 def test_without_proposals_only_starting_contracts_are_solved(tmp_path: Path) -> None:
-    played = run("propose_solve_verify/recipe", tmp_path, "tasks.0.share=0", "tasks.1.share=0")
+    played = run("propose_solve_verify/recipe", tmp_path, EACH, "tasks.0.share=0", "tasks.1.share=0")
     assert {move.role for record in played.matches() for move in record.moves} == {"solver"}
     assert all(record.pairing.task.data is None for record in played.matches())
 
