@@ -79,8 +79,8 @@ def report(played: Mapping[str, Sequence[Played]]) -> list[str]:
 
 def account(runs: Sequence[Played]) -> str:
     """What an arm sampled, what its pool came to hold, and how clean what it learned from is; means over its runs."""
-    replies = np.mean([run.moves("proposer") + run.moves("solver") for run in runs])
     everything = [list(run.run.matches()) for run in runs]
+    replies = np.mean([sum(len(record.moves) for record in records) for records in everything])
     held = np.mean([len({key for record in records for key in _published(record)}) for records in everything])
     false = np.mean([contamination(records) for records in everything])
     rates = {name: [r for records in everything for r in _notes(records, f"rate_{name}")] for name in WANTED}
