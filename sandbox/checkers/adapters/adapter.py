@@ -119,6 +119,19 @@ class Adapter(Total):
         return ProofVerdict(ProofStatus.CRASH, reason, Blame.CHECKER, "worker")
 
 
+def with_body(texts: Texts, before: str = "", after: str = "") -> Assembly:
+    """The file of a program verifier: what the problem defines and states, and the solver's body in our braces."""
+    file = Assembly()
+    if before:
+        file.ours(before)
+    file.stated(texts.context)
+    file.stated(texts.statement)
+    file.ours("{")
+    file.solved(texts.solution)
+    file.ours("}" + after)
+    return file
+
+
 def complaint(assembly: Assembly, line: int, status: ProofStatus, reason: str, obligation: str = "") -> ProofVerdict:
     """A verdict on a line of the file. What is wrong with the problem's text is malformed, whatever its status."""
     owner, number = assembly.owner(line)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from selfplay.sandbox.checkers.adapters.adapter import Adapter, Texts, complaint
+from selfplay.sandbox.checkers.adapters.adapter import Adapter, Texts, complaint, with_body
 from selfplay.sandbox.checkers.adapters.box import Ran
 from selfplay.sandbox.checkers.adapters.grammar import Assembly, Grammar, words
 from selfplay.sandbox.checkers.contracts.faults import Fault, malformed
@@ -64,14 +64,8 @@ class Dafny(Adapter):
 
 
 def assemble(texts: Texts) -> Assembly:
-    """The file: what the problem defines and states, and the solver's body in our braces."""
-    file = Assembly()
-    file.stated(texts.context)
-    file.stated(texts.statement)
-    file.ours("{")
-    file.solved(texts.solution)
-    file.ours("}")
-    return file
+    """The file that Dafny reads."""
+    return with_body(texts)
 
 
 def judge(ran: Ran, file: Assembly) -> ProofVerdict | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from selfplay.sandbox.checkers.adapters.adapter import Adapter, Texts, complaint
+from selfplay.sandbox.checkers.adapters.adapter import Adapter, Texts, complaint, with_body
 from selfplay.sandbox.checkers.adapters.box import Ran
 from selfplay.sandbox.checkers.adapters.grammar import Assembly, Grammar, words
 from selfplay.sandbox.checkers.contracts.faults import Fault, malformed
@@ -62,15 +62,8 @@ class Verus(Adapter):
 
 
 def assemble(texts: Texts) -> Assembly:
-    """The file: what the problem defines and states, and the solver's body in our braces."""
-    file = Assembly()
-    file.ours("use vstd::prelude::*;\nverus! {")
-    file.stated(texts.context)
-    file.stated(texts.statement)
-    file.ours("{")
-    file.solved(texts.solution)
-    file.ours("}\n}")
-    return file
+    """The file that Verus reads."""
+    return with_body(texts, "use vstd::prelude::*;\nverus! {", "\n}")
 
 
 def judge(ran: Ran, file: Assembly) -> ProofVerdict | None:
