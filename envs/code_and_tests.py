@@ -2,21 +2,24 @@
 
     keep those over 2->add up          solver      def f(a, n): return sum([x for x in a if x>2])
     f([3, 1, 5], 2) == 8               verifier    assert f([2, 4], 1) == 4
+    f([0, 2], 4) == 0
 
 After Sol-Ver (arXiv 2502.14948: one model in both roles, code and tests executed against each other, SFT and then DPO;
 no answer key). How it pairs them is not published; here, as CodeT does (arXiv 2207.10397):
 
-1. Programs that break the public example earn 0. The others are run against all suites of tests.
+1. Programs that break a public example earn 0. The others are run against all suites of tests.
 2. Dual agreement: of the programs that the same suites accept, the group with the largest product of programs and
-   suites is *chosen*. On a tie, nobody knows, and nobody learns.
+   suites is *chosen*; the public examples count as one more suite. On a tie, nobody knows, and nobody learns.
 3. A suite that rejects the chosen program earns 0. What another one is worth is its kill rate: the share that it
-   rejects of programs which keep the public example and are wrong if the chosen one is right, namely its mutants, the
-   constant that says what the example says, and the other answers of this match. With `discriminate = false`: 1.
-4. A program earns the share of all suites' worth that accepts it. If no suite is worth anything, nobody can tell.
+   rejects of programs which keep the public examples and are wrong if the chosen one is right, namely its mutants, the
+   constants that say what an example says, and the other answers of this match. With `discriminate = false`: 1.
+4. A chosen program earns 1, another one the share of all suites' worth that accepts it; if that is all of it, nobody
+   can tell the two apart, and it is masked. If no suite is worth anything, nobody can tell at all. But where the public
+   examples leave nothing to reject, they are tests enough: what keeps them earns 1, and suites are masked.
 5. Pairs, and what is kept: the chosen programs against those that earn 0, the suites of most worth against those of 0.
 
-Why it does not pay to collude: tests that accept everything, or repeat the example, kill nothing, and programs that say
-what the example says are among those that tests have to reject. Without the discrimination term both pay in full. What
+Why it does not pay to collude: tests that accept everything, or repeat an example, kill nothing, and programs that say
+what an example says are among those that tests have to reject. Without the discrimination term both pay in full. What
 remains: all programs and all tests of a problem wrong in the same way, which no agreement can see. So the exam, and the
 notes of every few matches (`measured`), compare with the hidden function.
 
@@ -50,6 +53,9 @@ from selfplay.sandbox import Trial
 from selfplay.sandbox.mutants import mutants
 from selfplay.types import Json, Move, Outcome, Verdict
 
+TESTS_SHOWN = 4
+"""Suites for each program in demonstrations: what a function returns is harder to learn than how it is written."""
+
 
 class Crossed(NamedTuple):
     """The matrix of a match: what could be judged."""
@@ -75,8 +81,8 @@ class CodeAndTests(Game):
     """Suites of tests for each problem."""
     steps: tuple[int, ...] = (1, 2)
     """How many steps the functions have."""
-    examples: int = 1
-    """Public examples of each function."""
+    examples: int = 2
+    """Public examples of each function: all the truth that self-play is given."""
     discriminate: bool = True
     """A suite is worth what it rejects; otherwise accepting the chosen program is enough."""
     mutants: int = 8
@@ -118,7 +124,7 @@ class CodeAndTests(Game):
         )
         measured = match.rng.random() < self.measured
         crossed = await self.cross(match, problem, programs, suites)
-        agreed = dual_agreement(crossed.accepts, discriminating=self.discriminate)
+        agreed = dual_agreement(crossed.accepts, discriminating=self.discriminate, passed=1)
         if agreed is None:
             for move in (*crossed.programs, *crossed.suites):
                 move.mask("no agreement")
@@ -162,27 +168,27 @@ class CodeAndTests(Game):
 
     async def reward(self, match: Match, problem: Problem, crossed: Crossed, agreed: Agreement) -> None:
         """Pay suites for their worth, and programs for the worth that accepts them."""
-        if self.discriminate:
-            await self.find_worth(match, problem, crossed, agreed)
-        else:
-            for number, tests in enumerate(crossed.suites):
-                tests.reward = float(number in agreed.suites)
-        shares = shares_of_worth(crossed.accepts, [tests.reward or 0.0 for tests in crossed.suites])
-        for number, program in enumerate(crossed.programs):
-            if shares is None:
-                program.mask("no test tells right from wrong")
-            else:
-                program.reward = shares[number]
-
-    async def find_worth(self, match: Match, problem: Problem, crossed: Crossed, agreed: Agreement) -> None:
-        """Kill rates as the suites' rewards."""
-        chosen: str = crossed.programs[agreed.programs[0]].value
         wrong = await self.wrong_programs(match, problem, crossed, agreed)
         match.note(wrong=len(wrong))
+        await self.pay_suites(match, crossed, agreed, wrong)
+        shares = shares_of_worth(crossed.accepts, [tests.reward or 0.0 for tests in crossed.suites])
+        for number, program in enumerate(crossed.programs):
+            if number in agreed.programs and (shares is not None or not wrong):
+                program.reward = 1.0
+            elif number not in agreed.programs and shares is not None and shares[number] < 1.0:
+                program.reward = shares[number]
+            else:
+                program.mask("no test tells right from wrong")
+
+    async def pay_suites(self, match: Match, crossed: Crossed, agreed: Agreement, wrong: list[str]) -> None:
+        """Kill rates as the suites' rewards."""
+        chosen: str = crossed.programs[agreed.programs[0]].value
 
         async def judge(number: int, tests: Move) -> None:
             if number not in agreed.suites:
                 tests.reward = 0.0
+            elif not self.discriminate:
+                tests.reward = 1.0
             elif not wrong:
                 tests.mask("there is nothing to reject")
             else:
@@ -192,20 +198,17 @@ class CodeAndTests(Game):
         await match.gather(*(judge(number, tests) for number, tests in enumerate(crossed.suites)))
 
     async def wrong_programs(self, match: Match, problem: Problem, crossed: Crossed, agreed: Agreement) -> list[str]:
-        """Different programs that keep the public example, and are wrong if the chosen one is right."""
+        """Different programs that keep the public examples, and are wrong if the chosen one is right."""
         chosen: str = crossed.programs[agreed.programs[0]].value
         made = [*problem.constants(), *(mutant.source for mutant in mutants(chosen, self.mutants))]
 
         async def survives(source: str) -> bool:
-            return (await match.check(problem.public, source)).outcome is Outcome.PASS
+            verdict = await match.check(problem.public, source)
+            return verdict.outcome in (Outcome.PASS, Outcome.NO_VERDICT)  # who breaks an example is wrong all the same
 
         kept = await match.gather(*map(survives, made))
-        rejected = [
-            program.value
-            for program, row in zip(crossed.programs, crossed.accepts, strict=True)
-            if not all(row[number] for number in agreed.suites)
-        ]
-        return list(dict.fromkeys([source for source, fine in zip(made, kept, strict=True) if fine] + rejected))
+        others = [program.value for number, program in enumerate(crossed.programs) if number not in agreed.programs]
+        return list(dict.fromkeys([source for source, fine in zip(made, kept, strict=True) if fine] + others))
 
     def prefer(self, match: Match, replies: list[Move]) -> None:
         """Keep the replies that earned most, and prefer them to those that earned nothing."""
@@ -245,7 +248,7 @@ class CodeAndTests(Game):
         while True:
             problem = Problem.of(random_function(rng, rng.choice(self.steps)), self.examples)
             yield self.solver.demo(problem.text(), problem.function.source)
-            for _ in range(3):  # values are harder to work out than words to translate
+            for _ in range(TESTS_SHOWN):
                 yield self.verifier.demo(problem.text(), problem.tests(rng, rng.choice((1, 2))))
 
 

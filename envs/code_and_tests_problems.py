@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from selfplay import seeds
-from selfplay.envs.short_functions import ShortFunction, call_text
+from selfplay.envs.short_functions import LARGEST_N, ShortFunction, call_text
 from selfplay.envs.short_functions_interpreter import Args, NotInLanguage, Value, returns
+from selfplay.envs.worked_numbers import Worked
 from selfplay.sandbox import FunctionTask, Limits, SuiteRun, SuiteWorth
 from selfplay.sandbox.mutants import mutants
 from selfplay.types import Request
@@ -29,7 +30,7 @@ PROBES = 24
 """Inputs on which a hard mutant has to differ from the function at least `DIFFERS` times."""
 DIFFERS = 3
 SHORT_LIST, SMALL = 3, 7
-"""Demonstrated tests have lists of at most so many ints, none larger: their values can be worked out."""
+"""Demonstrated tests have lists of at most so many ints, none larger."""
 _LIMITS = Limits(cpu_s=1.0)
 _CALL_LIMITS = Limits(cpu_s=0.5)
 _CALLS = 20
@@ -83,14 +84,19 @@ class Problem:
         return seeds.rng(0, "code_and_tests mutant", self.function.source).choice(hard) if hard else None
 
     def tests(self, rng: random.Random, count: int) -> str:
-        """Right tests of other inputs, one a line."""
+        """Right tests of other inputs, one a line, as people write them: ``assert f([3, 5], 2) == 3*2+5*2``."""
         public = [args for args, _ in self.examples]
         chosen: list[Args] = []
         while len(chosen) < count:
-            args = [rng.randint(0, SMALL) for _ in range(rng.randint(1, SHORT_LIST))], rng.randint(1, SMALL)
+            args = [rng.randint(0, SMALL) for _ in range(rng.randint(2, SHORT_LIST))], rng.randint(1, LARGEST_N)
             if args not in [*public, *chosen]:
                 chosen.append(args)
-        return "\n".join(f"assert {_claim(args, self.function.value(args))}" for args in chosen)
+        return "\n".join(f"assert {_claim(args, self._worked(args))}" for args in chosen)
+
+    def _worked(self, args: Args) -> Value:
+        """Its value, which says how it was worked out."""
+        items, n = args
+        return self.function.value(([Worked(item) for item in items], Worked(n)))
 
     def _others(self, name: str, count: int) -> list[tuple[Args, Value]]:
         rng = seeds.rng(0, "code_and_tests", name, self.function.source)

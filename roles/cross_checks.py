@@ -27,13 +27,16 @@ class Agreement(NamedTuple):
     suites: list[int]
 
 
-def dual_agreement(accepts: Matrix, *, discriminating: bool = False) -> Agreement | None:
+def dual_agreement(accepts: Matrix, *, discriminating: bool = False, passed: int = 0) -> Agreement | None:
     """The programs with the largest product of how many they are and how many suites accept them.
 
     Args:
         accepts: a row per program, a column per suite.
         discriminating: suites that accept all programs or none do not count, unless all suites are like that. Otherwise
             a suite that accepts everything makes the largest group win, whatever the other suites say.
+        passed: suites outside the matrix that are known to be true and that all these programs have passed: public
+            examples. They count for every group; where suites are poor, that keeps a single one, wrong in the same way
+            as one program, from overruling several programs that do the same.
 
     Returns:
         `None` if no suite that counts accepts a program, or if two groups are equally good: nobody knows then.
@@ -44,7 +47,9 @@ def dual_agreement(accepts: Matrix, *, discriminating: bool = False) -> Agreemen
     counted = {suite for suites in groups for suite in suites}
     if discriminating and len(groups) > 1:
         counted = {suite for suite in counted if not all(suite in suites for suites in groups)}
-    scores = {suites: len(programs) * len(counted.intersection(suites)) for suites, programs in groups.items()}
+    scores = {
+        suites: len(programs) * (passed + len(counted.intersection(suites))) for suites, programs in groups.items()
+    }
     best = max(scores.values(), default=0)
     winners = [suites for suites, score in scores.items() if score == best]
     if best == 0 or len(winners) > 1:

@@ -35,13 +35,14 @@ def function(name: str) -> Parser[str]:
 
 def suite(name: str, most: int = 5) -> Parser[str]:
     """Tests of the function `name`: up to `most` lines that begin with ``assert``, which become one test, or source
-    with functions ``def test_...()``, as `selfplay.sandbox.SuiteRun` takes it."""
+    with functions ``def test_...()``, as `selfplay.sandbox.SuiteRun` takes it. Between the lines may stand comments: a
+    model that says first what happens on the way is more often right."""
 
     def parse(text: str) -> str:
         source = _source(text)
         if re.search(r"^def test", source, re.MULTILINE):
             return source
-        lines = [line.strip() for line in source.split("\n") if line.strip()]
+        lines = [line for line in map(str.strip, source.split("\n")) if line and not line.startswith("#")]
         if not lines or not all(line.startswith("assert ") for line in lines):
             raise Foul(f"lines like this were expected: assert {name}(...) == ...")
         if len(lines) > most:

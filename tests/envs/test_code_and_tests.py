@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from selfplay.check import check_game
-from selfplay.envs.code_and_tests import CodeAndTests
+from selfplay.envs.code_and_tests import TESTS_SHOWN, CodeAndTests
 from selfplay.envs.code_and_tests_problems import Problem
 from selfplay.envs.short_functions import ShortFunction, held_out
 from selfplay.envs.short_functions_interpreter import returns
@@ -53,7 +53,8 @@ def pool() -> Iterator[CodePool]:
 
 
 def played(play: Playing, programs: Sequence[str], suites: Sequence[str], **settings: Any) -> MatchRecord:
-    game = CodeAndTests(**{"attempts": len(programs), "suites": len(suites), "measured": 0.0, **settings})
+    alone = {"attempts": len(programs), "suites": len(suites), "examples": 1, "measured": 0.0}
+    game = CodeAndTests(**{**alone, **settings})
     record = play(game, {"solver": programs, "verifier": suites}, task=TASK)
     assert record.ending is Ending.OK, record.error
     return record
@@ -162,6 +163,37 @@ def test_on_a_tie_nobody_learns(play: Playing) -> None:
     assert noted(record)["agreed"] == 0.0 and noted(record)["accepted"] == 0.5
 
 
+def test_where_the_examples_leave_nothing_to_reject_keeping_them_is_paid(play: Playing) -> None:
+    """No constant keeps all three, and no mutants are made: tests cannot show what they are worth."""
+    record = played(play, [RIGHT, SAME, BREAKS], [SHARP, WRONG], examples=3, mutants=0)
+    assert rewards(record, "solver") == [1.0, 1.0, 0.0] and noted(record)["wrong"] == 0
+    assert rewards(record, "verifier") == [None, 0.0], "masked, and wrong"
+    assert preferred(record) == [(RIGHT, BREAKS)]
+    poor = played(play, [RIGHT, SAME, BREAKS], [WRONG, "no test"], examples=3, mutants=0)
+    assert rewards(poor, "solver") == [1.0, 1.0, 0.0] and rewards(poor, "verifier") == [0.0, 0.0]
+
+
+def test_a_program_that_no_test_of_worth_tells_from_the_chosen_one_is_masked(play: Playing) -> None:
+    """The wrong test accepts it besides: it is another program, and yet none that a test of worth rejects."""
+    record = played(play, [RIGHT, RIGHT, SAME, FROM_2], [EASY, "assert f([2, 7], 1) == 9"])
+    assert rewards(record, "solver") == [1.0, 1.0, 1.0, None]
+    easy, wrong = rewards(record, "verifier")
+    assert wrong == 0.0 and 0.0 < easy < 1.0, "it does not reject the other program either"
+
+
+def test_trouble_with_the_wrong_programs_pays_nobody(play: Playing, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = CodePool.judge
+
+    def unlucky(self: CodePool, checks: Sequence[tuple[Any, Any]]) -> list[Verdict]:
+        lost = Verdict(Outcome.NO_VERDICT, status="sandbox_error")
+        found = zip(checks, judge(self, checks), strict=True)
+        return [lost if claim == CONSTANT else verdict for (_, claim), verdict in found]
+
+    monkeypatch.setattr(CodePool, "judge", unlucky)
+    record = played(play, [RIGHT, SAME], [COPY], mutants=0)
+    assert noted(record)["wrong"] == 1 and rewards(record, "solver") == [None, None]
+
+
 def test_only_what_breaks_the_example_is_wrong_for_sure(play: Playing) -> None:
     record = played(play, [BREAKS, "def f(a, n): return 1 // 0", "no program"], [SHARP, "no test"])
     assert rewards(record, "solver") == [0.0, 0.0, 0.0]
@@ -224,15 +256,15 @@ def killer(problem: Problem, mutant: str) -> str:
 
 def test_demonstrations_are_right_and_look_like_play(play: Playing) -> None:
     game = CodeAndTests()
-    for solver, *verifiers in islice(zip(*[game.demos(random.Random(0))] * 4, strict=False), 40):
-        assert [demo.role for demo in (solver, *verifiers)] == ["solver"] + 3 * ["verifier"]
+    for solver, *verifiers in islice(zip(*[game.demos(random.Random(0))] * (1 + TESTS_SHOWN), strict=False), 40):
+        assert [demo.role for demo in (solver, *verifiers)] == ["solver"] + TESTS_SHOWN * ["verifier"]
         assert not held_out(solver.reply)
         words = solver.messages[-1].text.split("\n")[0]
-        problem = Problem.of(ShortFunction(solver.reply, words), 1)
+        problem = Problem.of(ShortFunction(solver.reply, words), game.examples)
         assert {demo.messages[-1].text for demo in (solver, *verifiers)} == {problem.text()}
         for line in "\n".join(demo.reply for demo in verifiers).split("\n"):
             call, _, value = line.removeprefix("assert ").partition(" == ")
-            assert repr(returns(solver.reply, args_of(call))) == value
+            assert returns(solver.reply, args_of(call)) == eval(value)  # ours: 3*2+5*2, [7//2]
     verifier = verifiers[0]
     replies = Replies({"solver": [solver.reply], "verifier": [verifier.reply]})
     play(CodeAndTests(attempts=1, suites=1, measured=0.0), replies, task=problem.function.task())

@@ -46,6 +46,15 @@ def test_nobody_knows(rows: tuple[str, ...]) -> None:
     assert dual_agreement(matrix(*rows)) is None
 
 
+def test_suites_that_all_have_passed_strengthen_the_crowd() -> None:
+    accepts = matrix("--", "--", "--", "+-")
+    alone, backed = (dual_agreement(accepts, discriminating=True, passed=passed) for passed in (0, 1))
+    assert alone is not None and alone.programs == [3]  # 3 * 0 against 1 * 1
+    assert backed is not None and (backed.programs, backed.suites) == ([0, 1, 2], [])  # 3 * 1 against 1 * 2
+    assert dual_agreement(matrix("--", "+-"), passed=1) == ([1], [0])  # 1 * 1 against 1 * 2
+    assert dual_agreement(matrix(), passed=1) is None
+
+
 @given(matrices, st.booleans())
 def test_agreement_does_not_depend_on_the_order(accepts: list[list[bool]], flag: bool) -> None:
     found = dual_agreement(accepts, discriminating=flag)

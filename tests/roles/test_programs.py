@@ -17,7 +17,7 @@ def test_functions_come_bare_or_fenced() -> None:
 
 
 def test_lines_of_asserts_become_one_test() -> None:
-    tests = suite("f")("assert f([1], 2) == 1\n\n  assert f([], 1) == 0  ")
+    tests = suite("f")("# first one\nassert f([1], 2) == 1\n\n  assert f([], 1) == 0  ")
     assert tests == "def test():\n    assert f([1], 2) == 1\n    assert f([], 1) == 0\n"
     assert names_of(tests) == ["test"]
     whole = "def test_one():\n    assert f([1], 1)"
@@ -40,6 +40,7 @@ def test_an_expression_becomes_a_function() -> None:
         (function("f"), ""),
         (suite("f"), ""),
         (suite("f"), "f([1], 2) == 1"),
+        (suite("f"), "# assert f([1], 2) == 1"),
         (suite("f"), "assert f([1], 2) == 1\nimport os"),
         (suite("f", most=2), "assert 1\n" * 3),
         (predicate("ok"), "r = 1\nr > 2"),
