@@ -25,6 +25,17 @@ def make_optimiser(model: torch.nn.Module, settings: LearnerSettings) -> tuple[t
     return optimiser, LambdaLR(optimiser, settings.lr_factor)
 
 
+def set_rate(optimiser: torch.optim.Optimizer, scheduler: LambdaLR, settings: LearnerSettings) -> None:
+    """Go on at another learning rate, at the same place of its schedule."""
+    now = settings.lr * settings.lr_factor(scheduler.last_epoch)
+    for group in optimiser.param_groups:
+        group["initial_lr"], group["lr"] = settings.lr, now
+    groups = len(optimiser.param_groups)
+    scheduler.load_state_dict(
+        {**scheduler.state_dict(), "base_lrs": [settings.lr] * groups, "_last_lr": [now] * groups}
+    )
+
+
 def save_learner(
     folder: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, scheduler: LambdaLR, updates: int
 ) -> None:

@@ -18,7 +18,7 @@ from selfplay.learning.batches import MicroBatch, learnable_tokens, micro_batche
 from selfplay.learning.formulas import FORMULAS, Scored
 from selfplay.learning.forward import flat, row_sums, score
 from selfplay.learning.learner import Acting, LearnerSettings, Rule, UpdateStats
-from selfplay.learning.optimiser import load_learner, make_optimiser, save_learner
+from selfplay.learning.optimiser import load_learner, make_optimiser, save_learner, set_rate
 from selfplay.learning.tally import Tally
 from selfplay.types import Row
 
@@ -81,6 +81,7 @@ class PlainLearner:
 
     def configure(self, settings: LearnerSettings) -> None:
         self.settings = settings
+        set_rate(self.optimiser, self.scheduler, settings)
 
     def forget(self) -> None:
         self.optimiser.state.clear()

@@ -12,7 +12,7 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selfplay.learning.learner import Acting, LearnerSettings, Rule, UpdateStats
-from selfplay.learning.optimiser import load_learner, save_learner
+from selfplay.learning.optimiser import load_learner, save_learner, set_rate
 from selfplay.learning.seams import RowSeams
 from selfplay.types import Row
 
@@ -51,6 +51,7 @@ class TrlLearner:
         self._settings = settings
         if settings.rule is self.trainer.settings.rule:
             self.trainer.settings = settings
+            set_rate(*self.trainer.optimiser(), settings)
 
     def _take_over(self) -> None:
         """If the rule has changed, go on with its trainer."""
@@ -62,6 +63,7 @@ class TrlLearner:
         (optimiser, schedule), (before, schedule_before) = self.trainer.optimiser(), old.optimiser()
         optimiser.load_state_dict(before.state_dict())
         schedule.load_state_dict(schedule_before.state_dict())
+        set_rate(optimiser, schedule, self._settings)
         self.trainer.updates = old.updates
 
     def forget(self) -> None:

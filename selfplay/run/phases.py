@@ -19,7 +19,7 @@ from selfplay.run.recipe import PhaseSection, Recipe
 
 LIVE_KEYS = re.compile(
     r"game\.settings\.\w+|roles\.\w+(\.tags\.\w+)?\.(weight|kl|credit|group_by)|roles\.\w+\.update_every"
-    r"|schedule\.(matches|replicas)|learning\.(rule|select|pairs|epochs|minibatch|window|init)"
+    r"|schedule\.(matches|replicas)|learning\.(rule|select|pairs|lr|epochs|minibatch|window|init)"
 )
 """Keys that a phase may set."""
 
@@ -100,7 +100,7 @@ def _check(phases: Sequence[PhaseSection], controlled: Sequence[str]) -> None:
                     f"phase {phase.name} sets {key!r}, which cannot change during a run\n"
                     "  what can: game.settings.NAME, roles.NAME.{weight, kl, credit, group_by, update_every}, "
                     "schedule.matches, schedule.replicas, "
-                    "learning.{rule, select, pairs, epochs, minibatch, window, init}"
+                    "learning.{rule, select, pairs, lr, epochs, minibatch, window, init}"
                 )
             if key in controlled:
                 raise UsageError(f"{key} is set by phase {phase.name} and by a controller: one of them must go")

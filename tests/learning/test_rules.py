@@ -208,14 +208,15 @@ def test_continuation_is_bit_identical(kind: str, rule: str, tmp_path: Path) -> 
 
 
 COURSE = ("sft", "dpo", "offline_clip", "dpo", "kto", "sft")
+RATES = (1e-2, 2e-3, 2e-3, 1e-2, 5e-3, 2e-2)
 
 
 def follow(course: Sequence[int], kind: str, learner, stats: list[UpdateStats]) -> None:
-    """Updates under the rules of `COURSE`; the learner hears of a rule when it asks for its rows."""
+    """Updates under the rules and rates of a course; the learner hears of them when it asks for its rows."""
 
     def batches():
         for number in course:
-            learner.configure(settings(kind, COURSE[number]))
+            learner.configure(settings(kind, COURSE[number], lr=RATES[number]))
             yield material(COURSE[number], number)
 
     learner.train(batches(), stats.append)
@@ -236,6 +237,7 @@ def test_both_learners_take_the_same_steps_when_the_rule_changes(changed) -> Non
     plain, trl = changed["plain"], changed["trl"]
     assert difference(plain[0], trl[0]) < 1e-4
     assert [s.update for s in trl[1]] == [1, 2, 3, 4, 5, 6]
+    assert [s.lr for s in trl[1]] == [s.lr for s in plain[1]] == pytest.approx([RATES[0] / 2, *RATES[1:]])  # warm-up
     assert [s.loss for s in trl[1]] == pytest.approx([s.loss for s in plain[1]], rel=1e-3)
 
 

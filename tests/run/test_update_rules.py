@@ -115,7 +115,7 @@ name = "rewards"
 generations = 2
 [[phases]]
 name = "preferences"
-set = ["learning.rule=dpo", "learning.pairs=pass_fail"]
+set = ["learning.rule=dpo", "learning.pairs=pass_fail", "learning.lr=1e-4"]
 """
 
 
