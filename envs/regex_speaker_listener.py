@@ -82,10 +82,12 @@ class Utterance(NamedTuple):
         return regex.matches(self.word) == self.matches
 
 
-def random_utterance(rng: random.Random, regex: Regex, said: Sequence[Utterance]) -> Utterance:
+def random_utterance(
+    rng: random.Random, regex: Regex, said: Sequence[Utterance], longest: int = LONGEST_SAID
+) -> Utterance:
     """A random true example that was not said yet; as often one that matches as one that does not."""
     wanted = rng.random() < 0.5
-    fresh = [word for word in words(LONGEST_SAID) if not any(word == before.word for before in said)]
+    fresh = [word for word in words(longest) if not any(word == before.word for before in said)]
     fitting = [word for word in fresh if regex.matches(word) == wanted]
     return Utterance.true_of(regex, rng.choice(fitting or fresh))
 
@@ -236,14 +238,16 @@ class RegexSpeakerListener(Game):
         return Exam("listener", levels, settings=settings, opponents={"speaker": "informative"})
 
     def demos(self, rng: random.Random) -> Iterator[Demo]:
+        """Random examples, many of them short; an expression is written in the shortest way that the library knows."""
+        shortest = {regex: regex.text for regex in library()}
         while True:
             hidden = random_regex(rng)
             said: list[Utterance] = []
-            for _ in range(rng.randint(0, self.turns)):
-                said.append(random_utterance(rng, hidden, said))
-            yield self.listener.demo(heard(said), hidden.text)
-            prompts = [hidden.text, *[NEXT] * MOST_TURNS]
-            if len(said) < self.turns:
-                earlier = [(prompt, example.text()) for prompt, example in zip(prompts, said, strict=False)]
-                following = random_utterance(rng, hidden, said).text()
-                yield self.speaker.demo(prompts[len(said)], following, earlier)
+            for _ in range(self.turns):
+                said.append(random_utterance(rng, hidden, said, longest=rng.randint(2, LONGEST_SAID)))
+            for told in (rng.randint(0, self.turns), self.turns):
+                yield self.listener.demo(heard(said[:told]), shortest.get(hidden, hidden.text))
+            turn = rng.randrange(self.turns)
+            prompts = [hidden.text, *[NEXT] * turn]
+            earlier = [(prompt, example.text()) for prompt, example in zip(prompts, said[:turn], strict=False)]
+            yield self.speaker.demo(prompts[turn], said[turn].text(), earlier)
