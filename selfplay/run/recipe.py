@@ -125,7 +125,7 @@ class RoleSection(Section):
     return_bounds: tuple[float, float] = (-1.0, 1.0)
     """For ``bounded_returns``: lowest and highest return of a segment."""
     weight: NonNegativeFloat = 1.0
-    """Factor on this role's advantages."""
+    """How much this role's rows count: a factor on its advantages, or on what it imitates or prefers (0: nothing)."""
     kl: NonNegativeFloat = 0.0
     """Coefficient of the KL term to the base model."""
     update_every: NonNegativeInt = 1

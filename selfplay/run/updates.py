@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from selfplay.game import Game
 from selfplay.learning.average import Average
 from selfplay.learning.batches import minibatches
@@ -90,7 +92,10 @@ class Updates:
                 window, {key: a for key, a in result.advantages.items() if roles[key] not in resting}
             ).rows
         if rule is not Rule.POLICY_GRADIENT:
-            chosen, left_out = material(window, rule, choice_of(section), homes(self._cast, self._game, resting))
+            silent = resting | {role for role in self._game.roles if recipe.role(role).weight == 0.0}
+            chosen, left_out = material(window, rule, choice_of(section), homes(self._cast, self._game, silent))
+            for row in chosen:
+                row.advantages *= np.float32(recipe.role(row.role).weight)
             rows += chosen
         started = time.monotonic()
         self._fill_reference(rows, section.reference)

@@ -91,6 +91,19 @@ def test_what_is_wanted_becomes_likelier(rule: str, write: Callable[..., Path], 
     assert len(made) == 4 and all(event["rows"] >= 4 for event in made)
 
 
+@pytest.mark.parametrize("rule", ["sft", "dpo", "kto"])
+def test_a_role_counts_as_much_as_its_weight(rule: str, write: Callable[..., Path], tmp_path: Path) -> None:
+    def begun(weight: float) -> tuple[int, float]:
+        sets = [f"roles.speaker.weight={weight}", "schedule.generations=1"]
+        run = selfplay.league(write(RULES[rule]), root=tmp_path / "runs", overrides=sets)
+        (material,), (line,) = run.events("material"), run.metrics()
+        return material["rows"], line["loss"]
+
+    (rows, loss), (as_many, thrice), nothing = begun(1.0), begun(3.0), begun(0.0)
+    assert rows == as_many > 0 and loss != 0.0 and thrice == pytest.approx(3 * loss, rel=1e-4)
+    assert nothing == (0, 0.0)
+
+
 @pytest.mark.parametrize("learner", ["plain", "trl"])
 @pytest.mark.parametrize("rule", ["sft", "spin"])
 def test_a_killed_run_ends_in_the_same_bits(
