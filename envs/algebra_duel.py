@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from selfplay import seeds
 from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Foul, Game
+from selfplay.game import Demo, Exam, Expected, Foul, Game
 from selfplay.match import Match
 from selfplay.rewards import proposer_reward
 from selfplay.roles import duties
@@ -217,14 +217,12 @@ class AlgebraDuel(Game):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         proposer_reward(self.reward)
-        for name, fine, allowed in (
-            ("attempts", self.attempts >= 1, "at least 1"),
-            ("kinds", bool(self.kinds), "one or several of once, twice, pair"),
-            ("highest", 1 <= self.highest <= 99, "1 to 99"),
-            ("exam_size", self.exam_size >= 1, "at least 1"),
-        ):
-            if not fine:
-                raise UsageError(f"algebra_duel.{name} = {getattr(self, name)!r}: expected {allowed}")
+
+    def expected(self) -> Iterator[Expected]:
+        yield "attempts", self.attempts >= 1, "at least 1"
+        yield "kinds", bool(self.kinds), "one or several of once, twice, pair"
+        yield "highest", 1 <= self.highest <= 99, "1 to 99"
+        yield "exam_size", self.exam_size >= 1, "at least 1"
 
     async def play(self, match: Match) -> None:
         if match.task is not None:  # from the exam, a file, or the pool of earlier proposals

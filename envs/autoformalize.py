@@ -29,12 +29,10 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from selfplay.envs.described_functions import KINDS, Described, described, fixed
 from selfplay.envs.short_contracts import Contract
-from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Foul, Game, Role
+from selfplay.game import Demo, Exam, Expected, Foul, Game, Role
 from selfplay.match import Match
 from selfplay.sandbox.checkers import Proofs
 from selfplay.types import Move, Outcome, Request
@@ -101,15 +99,10 @@ class Autoformalize(Game):
     exam_size: int = 40
     """Exam descriptions of each kind."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        for name, fine, allowed in (
-            ("attempts", self.attempts >= 1, "at least 1"),
-            ("rounds", self.rounds >= 1, "at least 1"),
-            ("critique", self.critique >= 0.0, "0 or more"),
-        ):
-            if not fine:
-                raise UsageError(f"autoformalize.{name} = {getattr(self, name)!r}: expected {allowed}")
+    def expected(self) -> Iterator[Expected]:
+        yield "attempts", self.attempts >= 1, "at least 1"
+        yield "rounds", self.rounds >= 1, "at least 1"
+        yield "critique", self.critique >= 0.0, "0 or more"
 
     async def play(self, match: Match) -> None:
         own = described(match.rng, match.rng.choice(list(KINDS))) if match.task is None else None

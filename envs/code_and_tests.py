@@ -43,8 +43,7 @@ from typing import Any, NamedTuple
 
 from selfplay.envs.code_and_tests_problems import ENTRY, Problem, accepts, colluding_bot, worth
 from selfplay.envs.short_functions import STEPS, ShortFunction, exam_functions, random_function
-from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Game
+from selfplay.game import Demo, Exam, Expected, Game
 from selfplay.match import Match
 from selfplay.roles import duties
 from selfplay.roles.cross_checks import Agreement, dual_agreement, shares_of_worth
@@ -94,19 +93,14 @@ class CodeAndTests(Game):
     exam_size: int = 100
     """Tasks of each exam level."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        for name, fine, allowed in (
-            ("attempts", self.attempts >= 1, "at least 1"),
-            ("suites", self.suites >= 1, "at least 1"),
-            ("steps", self.steps and set(self.steps) <= set(STEPS), f"some of {STEPS}"),
-            ("examples", 1 <= self.examples <= 5, "1 to 5"),
-            ("mutants", self.mutants >= 0, "0 or more"),
-            ("pairs", self.pairs >= 0, "0 or more"),
-            ("measured", 0.0 <= self.measured <= 1.0, "0 to 1"),
-        ):
-            if not fine:
-                raise UsageError(f"code_and_tests.{name} = {getattr(self, name)!r}: expected {allowed}")
+    def expected(self) -> Iterator[Expected]:
+        yield "attempts", self.attempts >= 1, "at least 1"
+        yield "suites", self.suites >= 1, "at least 1"
+        yield "steps", self.steps and set(self.steps) <= set(STEPS), f"some of {STEPS}"
+        yield "examples", 1 <= self.examples <= 5, "1 to 5"
+        yield "mutants", self.mutants >= 0, "0 or more"
+        yield "pairs", self.pairs >= 0, "0 or more"
+        yield "measured", 0.0 <= self.measured <= 1.0, "0 to 1"
 
     async def play(self, match: Match) -> None:
         task = match.task

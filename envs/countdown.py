@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from selfplay.envs.arithmetic import Expression
 from selfplay.envs.puzzles import LARGEST, Puzzle, exam_puzzles, exhaustive_bot, random_bot, random_witness
-from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Game
+from selfplay.game import Demo, Exam, Expected, Game
 from selfplay.match import Match
 from selfplay.rewards import learnability, target_difficulty
 from selfplay.roles import duties
@@ -106,16 +104,11 @@ class Countdown(Game):
                 witness = random_witness(rng, rng.choice(self.sizes), self.highest)
                 yield self.solver.demo(Puzzle.of(witness).text(), witness.text)
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        for name, fine, allowed in (
-            ("attempts", self.attempts >= 1, "at least 1"),
-            ("sizes", self.sizes and all(2 <= size <= 8 for size in self.sizes), "one or several of 2 to 8"),
-            ("highest", 2 <= self.highest <= 100, "2 to 100"),
-            ("target_rate", 0.0 <= (self.target_rate or 0.0) <= 1.0, "0 to 1, or none"),
-        ):
-            if not fine:
-                raise UsageError(f"countdown.{name} = {getattr(self, name)!r}: expected {allowed}")
+    def expected(self) -> Iterator[Expected]:
+        yield "attempts", self.attempts >= 1, "at least 1"
+        yield "sizes", self.sizes and all(2 <= size <= 8 for size in self.sizes), "one or several of 2 to 8"
+        yield "highest", 2 <= self.highest <= 100, "2 to 100"
+        yield "target_rate", 0.0 <= (self.target_rate or 0.0) <= 1.0, "0 to 1, or none"
 
 
 def wish(size: int | None) -> str:

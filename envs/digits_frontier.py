@@ -26,12 +26,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from selfplay import seeds
 from selfplay.envs.long_sums import LETTERS, LongSum, exact_bot, forgetful_bot, named_digits, random_bot
-from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Game
+from selfplay.game import Demo, Exam, Expected, Game
 from selfplay.match import Match
 from selfplay.roles import duties
 from selfplay.roles.votes import Vote, ballots, vote
@@ -116,22 +114,17 @@ class DigitsFrontier(Game):
     exam_size: int = 100
     """Exam sums of each length."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        for name, fine, allowed in (
-            ("base", 2 <= self.base <= 10, "2 to 10"),
-            ("start", 3 <= self.start <= MOST, f"3 to {MOST}"),
-            ("frontier", self.frontier <= MOST, f"at most {MOST}"),
-            ("new_share", 0.0 <= self.new_share <= 1.0, "0 to 1"),
-            ("problems", self.problems >= 1, "at least 1"),
-            ("examples", self.examples >= 0, "0 or more"),
-            ("votes", self.votes >= 1, "at least 1"),
-            ("majority", 0.0 <= self.majority <= 1.0, "0 to 1"),
-            ("slack", self.slack >= 0, "0 or more"),
-            ("exam_ahead", 0 <= self.exam_ahead <= MOST + 1 - self.start, f"0 to {MOST + 1 - self.start}"),
-        ):
-            if not fine:
-                raise UsageError(f"digits_frontier.{name} = {getattr(self, name)!r}: expected {allowed}")
+    def expected(self) -> Iterator[Expected]:
+        yield "base", 2 <= self.base <= 10, "2 to 10"
+        yield "start", 3 <= self.start <= MOST, f"3 to {MOST}"
+        yield "frontier", self.frontier <= MOST, f"at most {MOST}"
+        yield "new_share", 0.0 <= self.new_share <= 1.0, "0 to 1"
+        yield "problems", self.problems >= 1, "at least 1"
+        yield "examples", self.examples >= 0, "0 or more"
+        yield "votes", self.votes >= 1, "at least 1"
+        yield "majority", 0.0 <= self.majority <= 1.0, "0 to 1"
+        yield "slack", self.slack >= 0, "0 or more"
+        yield "exam_ahead", 0 <= self.exam_ahead <= MOST + 1 - self.start, f"0 to {MOST + 1 - self.start}"
 
     async def play(self, match: Match) -> None:
         if match.task is not None:

@@ -17,11 +17,10 @@ Notes, for health rules under ``notes/``: ``solve_rate``, ``vote_share``, ``labe
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any, Literal
+from collections.abc import Hashable, Iterator
+from typing import Literal
 
-from selfplay.errors import UsageError
-from selfplay.game import Game, Role
+from selfplay.game import Expected, Game, Role
 from selfplay.match import Match
 from selfplay.rewards import solve_rate
 from selfplay.roles import duties, votes
@@ -54,17 +53,13 @@ class Labelled(Game):
     keep: int = 10
     """Right answers to one task that are kept to learn from at most, where a recipe learns from kept answers."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        for name, fine, allowed in (
-            ("attempts", self.attempts >= 1, "at least 1"),
-            ("threshold", 0.0 <= self.threshold <= 1.0, "0 to 1"),
-            ("easy", 0.0 <= self.easy <= 1.0, "0 to 1"),
-            ("exam_temperature", self.exam_temperature >= 0.0, "0 or more"),
-            ("keep", self.keep >= 1, "at least 1"),
-        ):
-            if not fine:
-                raise UsageError(f"{self.name()}.{name} = {getattr(self, name)!r}: expected {allowed}")
+    def expected(self) -> Iterator[Expected]:
+        yield from super().expected()
+        yield "attempts", self.attempts >= 1, "at least 1"
+        yield "threshold", 0.0 <= self.threshold <= 1.0, "0 to 1"
+        yield "easy", 0.0 <= self.easy <= 1.0, "0 to 1"
+        yield "exam_temperature", self.exam_temperature >= 0.0, "0 or more"
+        yield "keep", self.keep >= 1, "at least 1"
 
     async def answers(
         self, match: Match, prompt: str, truth: Hashable, key: votes.Key, *, learn: bool = True

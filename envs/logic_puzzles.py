@@ -20,7 +20,7 @@ from typing import Any, Literal
 from selfplay import seeds
 from selfplay.envs.logic_puzzle_makers import SIZES, random_puzzle, solution
 from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Foul, Game
+from selfplay.game import Demo, Exam, Expected, Foul, Game
 from selfplay.match import Match
 from selfplay.rewards import proposer_reward
 from selfplay.roles import duties
@@ -142,18 +142,16 @@ class LogicPuzzles(Game):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         proposer_reward(self.reward)
+
+    def expected(self) -> Iterator[Expected]:
         low, high = SIZES[self.family]
-        for name, fine, allowed in (
-            ("attempts", self.attempts >= 1, "at least 1"),
-            (
-                "sizes",
-                self.sizes and all(low <= size <= high for size in self.sizes),
-                f"{low} to {high}, one or several",
-            ),
-            ("exam_size", self.exam_size >= 1, "at least 1"),
-        ):
-            if not fine:
-                raise UsageError(f"logic_puzzles.{name} = {getattr(self, name)!r}: expected {allowed}")
+        yield "attempts", self.attempts >= 1, "at least 1"
+        yield (
+            "sizes",
+            self.sizes and all(low <= size <= high for size in self.sizes),
+            f"{low} to {high}, one or several",
+        )
+        yield "exam_size", self.exam_size >= 1, "at least 1"
 
     async def play(self, match: Match) -> None:
         if match.task is not None:  # from the exam, a file, or the pool of earlier proposals

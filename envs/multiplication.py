@@ -24,12 +24,12 @@ import random
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from selfplay import seeds
 from selfplay.envs.labels import EXAM_SETTINGS, Labelled
 from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Foul, mask
+from selfplay.game import Demo, Exam, Expected, Foul, mask
 from selfplay.match import Match
 from selfplay.rewards import band, band_code
 from selfplay.roles import duties
@@ -153,16 +153,12 @@ class Multiplication(Labelled):
     exam_size: int = 200
     """Products in the exam."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        for name, fine, allowed in (
-            ("digits", all(1 <= n <= 6 for n in self.digits), "two numbers from 1 to 6"),
-            ("prompts", self.prompts >= 0, "0 or more"),
-            ("careless", 0.0 <= self.careless <= 1.0, "0 to 1"),
-            ("exam_size", self.exam_size >= 1, "at least 1"),
-        ):
-            if not fine:
-                raise UsageError(f"multiplication.{name} = {getattr(self, name)!r}: expected {allowed}")
+    def expected(self) -> Iterator[Expected]:
+        yield from super().expected()
+        yield "digits", all(1 <= n <= 6 for n in self.digits), "two numbers from 1 to 6"
+        yield "prompts", self.prompts >= 0, "0 or more"
+        yield "careless", 0.0 <= self.careless <= 1.0, "0 to 1"
+        yield "exam_size", self.exam_size >= 1, "at least 1"
 
     async def play(self, match: Match) -> None:
         if match.task is not None:  # from the exam, a file, or the pool of earlier proposals

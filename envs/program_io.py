@@ -43,7 +43,7 @@ from selfplay.envs.program_io_formats import (
 )
 from selfplay.envs.short_functions import STEPS, ShortFunction, exam_functions, held_out, random_function
 from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Game, penalty
+from selfplay.game import Demo, Exam, Expected, Game, penalty
 from selfplay.match import Match
 from selfplay.rewards import proposer_reward, solve_rate
 from selfplay.roles import duties
@@ -95,16 +95,14 @@ class ProgramIO(Game):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         proposer_reward(self.pay)
-        for name, fine, allowed in (
-            ("attempts", self.attempts >= 1, "at least 1"),
-            ("kinds", self.kinds, "at least one of " + ", ".join(KINDS)),
-            ("shown", self.shown >= 1, "at least 1"),
-            ("references", self.references >= 0, "at least 0"),
-            ("steps", self.steps and set(self.steps) <= set(STEPS), "some of 1, 2 and 3"),
-            ("hidden", self.hidden >= 1, "at least 1"),
-        ):
-            if not fine:
-                raise UsageError(f"program_io.{name} = {getattr(self, name)!r}: expected {allowed}")
+
+    def expected(self) -> Iterator[Expected]:
+        yield "attempts", self.attempts >= 1, "at least 1"
+        yield "kinds", self.kinds, "at least one of " + ", ".join(KINDS)
+        yield "shown", self.shown >= 1, "at least 1"
+        yield "references", self.references >= 0, "at least 0"
+        yield "steps", self.steps and set(self.steps) <= set(STEPS), "some of 1, 2 and 3"
+        yield "hidden", self.hidden >= 1, "at least 1"
 
     async def play(self, match: Match) -> None:
         task = match.task

@@ -43,7 +43,7 @@ from typing import Any, Literal, NamedTuple, cast
 from selfplay.envs.contract_families import LEVELS, Sample, fixed, sample, starting
 from selfplay.envs.short_contracts import LIMITS, PARAMS, Contract
 from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Foul, Game
+from selfplay.game import Demo, Exam, Expected, Foul, Game
 from selfplay.match import Match
 from selfplay.rewards import learnability
 from selfplay.roles import duties
@@ -159,18 +159,13 @@ class ProposeSolveVerify(Game):
     exam_temperature: float = 0.0
     """Held-out contracts are answered at this temperature; 0: as whoever examines wants it, which is greedily."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        for name, fine, allowed in (
-            ("attempts", self.attempts >= 1, "at least 1"),
-            ("proposals", self.proposals >= 1, "at least 1"),
-            ("tries", self.tries == 0 or self.tries >= 2, "0, or at least 2"),
-            ("tests", self.tests >= 1, "at least 1"),
-            ("start", self.start >= 1, "at least 1"),
-            ("exam_temperature", self.exam_temperature >= 0.0, "0 or more"),
-        ):
-            if not fine:
-                raise UsageError(f"propose_solve_verify.{name} = {getattr(self, name)!r}: expected {allowed}")
+    def expected(self) -> Iterator[Expected]:
+        yield "attempts", self.attempts >= 1, "at least 1"
+        yield "proposals", self.proposals >= 1, "at least 1"
+        yield "tries", self.tries == 0 or self.tries >= 2, "0, or at least 2"
+        yield "tests", self.tests >= 1, "at least 1"
+        yield "start", self.start >= 1, "at least 1"
+        yield "exam_temperature", self.exam_temperature >= 0.0, "0 or more"
 
     async def play(self, match: Match) -> None:
         task = match.task

@@ -34,11 +34,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from selfplay.envs.regex_language import LETTERS, Regex, exam_regexes, library, library_matches, random_regex, words
-from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Foul, Game
+from selfplay.game import Demo, Exam, Expected, Foul, Game
 from selfplay.match import Match
 from selfplay.roles import duties
 from selfplay.roles.informative import literal_listener, most_informative
@@ -155,15 +154,10 @@ class RegexSpeakerListener(Game):
     exam_size: int = 100
     """Expressions in the exam, at each level; fewer than 100 held-out languages are drawn."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        for name, fine, allowed in (
-            ("turns", 1 <= self.turns <= MOST_TURNS, f"1 to {MOST_TURNS}"),
-            ("utterances", self.utterances >= 1, "at least 1"),
-            ("programs", self.programs >= 1, "at least 1"),
-        ):
-            if not fine:
-                raise UsageError(f"regex_speaker_listener.{name} = {getattr(self, name)!r}: expected {allowed}")
+    def expected(self) -> Iterator[Expected]:
+        yield "turns", 1 <= self.turns <= MOST_TURNS, f"1 to {MOST_TURNS}"
+        yield "utterances", self.utterances >= 1, "at least 1"
+        yield "programs", self.programs >= 1, "at least 1"
 
     async def play(self, match: Match) -> None:
         task = match.task

@@ -30,12 +30,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from selfplay import seeds
 from selfplay.envs.sums import Sum, careless_bot, exact_bot, random_bot, running_totals, slip
-from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Foul, Game, Role, penalty
+from selfplay.game import Demo, Exam, Expected, Foul, Game, Role, penalty
 from selfplay.match import Match
 from selfplay.rewards import progress_bonus, turn_differences
 from selfplay.roles import duties
@@ -95,17 +94,12 @@ class SelfCorrection(Game):
     exam_size: int = 150
     """Exam sums of each size."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        for name, fine, allowed in (
-            ("alpha", self.alpha >= 0.0, "0 or more"),
-            ("discount", 0.0 <= self.discount <= 1.0, "0 to 1"),
-            ("attempts", self.attempts >= 1, "at least 1"),
-            ("seconds", self.seconds >= 1, "at least 1"),
-            ("sizes", self.sizes and all(2 <= size <= 20 for size in self.sizes), "one or several of 2 to 20"),
-        ):
-            if not fine:
-                raise UsageError(f"self_correction.{name} = {getattr(self, name)!r}: expected {allowed}")
+    def expected(self) -> Iterator[Expected]:
+        yield "alpha", self.alpha >= 0.0, "0 or more"
+        yield "discount", 0.0 <= self.discount <= 1.0, "0 to 1"
+        yield "attempts", self.attempts >= 1, "at least 1"
+        yield "seconds", self.seconds >= 1, "at least 1"
+        yield "sizes", self.sizes and all(2 <= size <= 20 for size in self.sizes), "one or several of 2 to 20"
 
     async def play(self, match: Match) -> None:
         task = match.task

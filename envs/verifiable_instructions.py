@@ -39,13 +39,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
 from selfplay import seeds
 from selfplay.envs.verifiable_constraints import Instruction, all_words, random_instruction
 from selfplay.envs.verifiable_instructions_players import Case, agreeable_bot, exact_bot, random_case, response
-from selfplay.errors import UsageError
-from selfplay.game import Demo, Exam, Game
+from selfplay.game import Demo, Exam, Expected, Game
 from selfplay.match import Match
 from selfplay.roles import duties
 from selfplay.roles.cross_checks import FILTERS, cross_validated
@@ -96,17 +95,12 @@ class VerifiableInstructions(Game):
     exam_size: int = 50
     """Instructions of each level of the exam."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        for name, fine, allowed in (
-            ("functions", self.functions >= 1, "at least 1"),
-            ("cases", self.cases >= 1, "at least 1"),
-            ("responses", self.responses >= 1, "at least 1"),
-            ("parts", self.parts and set(self.parts) <= {1, 2, 3}, "some of 1, 2, 3"),
-            ("measured", 0.0 <= self.measured <= 1.0, "0 to 1"),
-        ):
-            if not fine:
-                raise UsageError(f"verifiable_instructions.{name} = {getattr(self, name)!r}: expected {allowed}")
+    def expected(self) -> Iterator[Expected]:
+        yield "functions", self.functions >= 1, "at least 1"
+        yield "cases", self.cases >= 1, "at least 1"
+        yield "responses", self.responses >= 1, "at least 1"
+        yield "parts", self.parts and set(self.parts) <= {1, 2, 3}, "some of 1, 2, 3"
+        yield "measured", 0.0 <= self.measured <= 1.0, "0 to 1"
 
     async def play(self, match: Match) -> None:
         task = match.task

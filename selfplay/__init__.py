@@ -18,6 +18,7 @@ __all__ = [
     "Demo",
     "Exam",
     "Example",
+    "Expected",
     "Foul",
     "Game",
     "Match",
@@ -48,7 +49,7 @@ if os.path.isfile(os.path.join(_checkout, "pyproject.toml")):
 
 _HOMES = {
     "selfplay.check": ("check_game",),
-    "selfplay.game": ("Demo", "Exam", "Foul", "Game", "Role", "mask", "penalty", "retry"),
+    "selfplay.game": ("Demo", "Exam", "Expected", "Foul", "Game", "Role", "mask", "penalty", "retry"),
     "selfplay.interop.gymnasium": ("as_gymnasium",),
     "selfplay.interop.pettingzoo": ("as_pettingzoo", "from_pettingzoo"),
     "selfplay.match": ("Match",),
@@ -60,7 +61,7 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from selfplay.check import check_game
-    from selfplay.game import Demo, Exam, Foul, Game, Role, mask, penalty, retry
+    from selfplay.game import Demo, Exam, Expected, Foul, Game, Role, mask, penalty, retry
     from selfplay.interop.gymnasium import as_gymnasium
     from selfplay.interop.pettingzoo import as_pettingzoo, from_pettingzoo
     from selfplay.match import Match

@@ -23,7 +23,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, dataclass_transform
 
 from selfplay.errors import UnknownName, UsageError
 from selfplay.types import Edit, Json, MatchRecord, Message, Request, plain
@@ -135,13 +135,17 @@ class Exam:
     """Role -> scripted bot that plays it; the examined player plays all others."""
 
 
+Expected: TypeAlias = tuple[str, object, str]
+"""A setting's name, whether it is fine, and what is allowed."""
+
+
 @dataclass_transform(kw_only_default=True)
 class Game:
     """The rules of a game. Subclass it; annotated class attributes are its settings, `Role` attributes its roles.
 
     Raises:
         UnknownName: a setting that the game does not have.
-        UsageError: a setting of the wrong type.
+        UsageError: a setting of the wrong type, or not as `expected`.
     """
 
     id: ClassVar[str] = ""
@@ -168,6 +172,13 @@ class Game:
             if name not in allowed:
                 raise UnknownName(f"setting of game {self.name()}", name, allowed)
             setattr(self, name, _typed(value, allowed[name], f"{self.name()}.{name}"))
+        for name, fine, what in self.expected():
+            if not fine:
+                raise UsageError(f"{self.name()}.{name} = {getattr(self, name)!r}: expected {what}")
+
+    def expected(self) -> Iterable[Expected]:
+        """What settings must be, beyond their types: ``yield "attempts", self.attempts >= 1, "at least 1"``."""
+        return ()
 
     async def play(self, match: Match) -> None:
         """What happens in a match, in the order in which it happens."""

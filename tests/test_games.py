@@ -36,6 +36,20 @@ def test_make_game_sets_settings() -> None:
         make_game("countdown", {"size": [4]})
 
 
+def test_settings_are_what_games_and_those_before_them_expect() -> None:
+    for game, setting, message in (
+        ("countdown", {"sizes": [1]}, r"countdown\.sizes = \(1,\): expected one or several of 2 to 8"),
+        ("multiplication", {"careless": 2.0}, r"multiplication\.careless = 2\.0: expected 0 to 1"),
+        ("multiplication", {"keep": 0}, r"multiplication\.keep = 0: expected at least 1"),  # of every labelled game
+        ("countdown_votes", {"keep": 0}, r"countdown_votes\.keep = 0: expected at least 1"),
+        ("countdown_votes", {"highest": 1}, r"countdown_votes\.highest = 1: expected 2 to 100"),
+        ("logic_puzzles", {"sizes": [99]}, r"logic_puzzles\.sizes = \(99,\): expected \d to \d+, one or several"),
+    ):
+        with pytest.raises(UsageError, match=message) as error:
+            make_game(game, setting)
+        assert error.value.exit_code == 2
+
+
 def test_an_unknown_game_offers_the_nearest() -> None:
     with pytest.raises(UnknownName, match=r"did you mean 'countdown'\?\n  known: .*hidden_number") as error:
         find_game("coutdown")
