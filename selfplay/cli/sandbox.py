@@ -70,6 +70,10 @@ def run(
     """
     from selfplay.sandbox.types import Limits
 
+    if call is not None and tests is None:
+        raise UsageError(f"--call {call}: there is nothing to call it with\n  name a file of --tests")
+    if not 0 < cpu <= Limits().total_s:
+        raise UsageError(f"--cpu {cpu:g}: expected more than 0 and at most {Limits().total_s:g} seconds")
     source, limits = _read(file), Limits(cpu_s=cpu)
     new = Backend(backend, 0, image, runtime, url=url, token_file=token_file).make("selfplay sandbox")
     if tests is None:
@@ -210,7 +214,7 @@ def _show_run(ended: tuple[dict[str, object], CaseResult], limits: Limits, *, js
             for line in text.decode(errors="replace").splitlines():
                 screen.show(inert(line))
         _show_description(description)
-        screen.say(f"status {case.status} {inert(case.detail)}")
+        screen.say(f"status {case.status} {inert(case.detail)}".rstrip())
         screen.say(
             f"CPU {case.cpu_s:.3f} of {limits.cpu_s:g} s, memory {case.max_rss_kb >> 10} of {limits.memory // MIB} MB,"
             f" output {len(case.stdout)} of {limits.stdout} bytes, {case.wall_s:.3f} s in all"

@@ -60,6 +60,10 @@ def test_wrong_words(selfplay: Command, tmp_path: Path, monkeypatch: pytest.Monk
     for words, why in {
         ("run", program, "--backend", "loacl"): "did you mean 'local'",
         ("run", program, "--image", "x"): "use docker",
+        ("run", program, "--call", "f"): "name a file of --tests",
+        ("run", program, "--cpu", "0"): "expected more than 0",
+        ("run", program, "--cpu", "nan"): "expected more than 0",
+        ("run", program, "--cpu", "21"): "at most 20 seconds",
         ("run", program, "--url", "http://box"): "use remote",
         ("run", program, "--backend", "remote"): "SELFPLAY_SANDBOX_URL",
         ("serve", "--host", "0.0.0.0"): "there is no token",
