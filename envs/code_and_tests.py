@@ -10,16 +10,16 @@ no answer key). How it pairs them is not published; here, as CodeT does (arXiv 2
 1. Programs that break a public example earn 0. The others are run against all suites of tests.
 2. Dual agreement: of the programs that the same suites accept, the group with the largest product of programs and
    suites is *chosen*; the public examples count as one more suite. On a tie, nobody knows, and nobody learns.
-3. A suite that rejects the chosen program earns 0. What another one is worth is its kill rate: the share that it
-   rejects of programs which keep the public examples and are wrong if the chosen one is right, namely its mutants, the
-   constants that say what an example says, and the other answers of this match. With `discriminate = false`: 1.
-4. A chosen program earns 1, another one the share of all suites' worth that accepts it; if that is all of it, nobody
-   can tell the two apart, and it is masked. If no suite is worth anything, nobody can tell at all. But where the public
-   examples leave nothing to reject, they are tests enough: what keeps them earns 1, and suites are masked.
+3. A suite that rejects the chosen program earns 0, and so does one that accepts a table, which knows the examples by
+   heart. What another one is worth is its kill rate: the share that it rejects of programs which keep the public
+   examples and are wrong if the chosen one is right: tables, mutants, other answers of this match. With
+   `discriminate = false` it is 1, tables or not.
+4. If no suite is worth anything, nobody can tell. Otherwise a chosen program earns 1, another one the share of all
+   suites' worth that accepts it; if that is all of it, nobody can tell the two apart, and it is masked.
 5. Pairs, and what is kept: the chosen programs against those that earn 0, the suites of most worth against those of 0.
 
-Why it does not pay to collude: tests that accept everything, or repeat an example, kill nothing, and programs that say
-what an example says are among those that tests have to reject. Without the discrimination term both pay in full. What
+Why it does not pay to collude: tests that accept everything, or repeat an example, kill nothing, and programs that know
+the examples by heart are among those that tests have to reject. Without the discrimination term both pay in full. What
 remains: all programs and all tests of a problem wrong in the same way, which no agreement can see. So the exam, and the
 notes of every few matches (`measured`), compare with the hidden function.
 
@@ -162,47 +162,56 @@ class CodeAndTests(Game):
 
     async def reward(self, match: Match, problem: Problem, crossed: Crossed, agreed: Agreement) -> None:
         """Pay suites for their worth, and programs for the worth that accepts them."""
-        wrong = await self.wrong_programs(match, problem, crossed, agreed)
-        match.note(wrong=len(wrong))
-        await self.pay_suites(match, crossed, agreed, wrong)
+        await self.pay_suites(match, problem, crossed, agreed)
+        unknown = [number for number, tests in enumerate(crossed.suites) if tests.reward is None]
         shares = shares_of_worth(crossed.accepts, [tests.reward or 0.0 for tests in crossed.suites])
         for number, program in enumerate(crossed.programs):
-            if number in agreed.programs and (shares is not None or not wrong):
+            if shares is None:
+                program.mask("no test tells right from wrong")
+            elif number in agreed.programs:
                 program.reward = 1.0
-            elif number not in agreed.programs and shares is not None and shares[number] < 1.0:
+            elif shares[number] < 1.0 and not any(crossed.accepts[number][suite] for suite in unknown):
                 program.reward = shares[number]
             else:
-                program.mask("no test tells right from wrong")
+                program.mask("no test tells it from the chosen program")
 
-    async def pay_suites(self, match: Match, crossed: Crossed, agreed: Agreement, wrong: list[str]) -> None:
+    async def pay_suites(self, match: Match, problem: Problem, crossed: Crossed, agreed: Agreement) -> None:
         """Kill rates as the suites' rewards."""
         chosen: str = crossed.programs[agreed.programs[0]].value
+        tables = problem.tables()
+        wrong = await self.wrong_programs(match, problem, crossed, agreed) if self.discriminate else []
+
+        async def rejected(programs: list[str], tests: Move) -> float:
+            verdict = await match.check(worth(chosen, programs), tests.value, about=tests)
+            return verdict.score or 0.0 if verdict.outcome is Outcome.PASS else 0.0
 
         async def judge(number: int, tests: Move) -> None:
             if number not in agreed.suites:
                 tests.reward = 0.0
             elif not self.discriminate:
                 tests.reward = 1.0
-            elif not wrong:
-                tests.mask("there is nothing to reject")
+            elif await rejected(tables, tests) < 1.0:
+                tests.reward = 0.0
             else:
-                verdict = await match.check(worth(chosen, wrong), tests.value, about=tests)
-                tests.reward = verdict.score if verdict.outcome is Outcome.PASS else 0.0
+                kills = len(wrong) * await rejected(wrong, tests) if wrong else 0.0
+                tests.reward = (len(tables) + kills) / (len(tables) + len(wrong))
 
         await match.gather(*(judge(number, tests) for number, tests in enumerate(crossed.suites)))
 
     async def wrong_programs(self, match: Match, problem: Problem, crossed: Crossed, agreed: Agreement) -> list[str]:
-        """Different programs that keep the public examples, and are wrong if the chosen one is right."""
-        chosen: str = crossed.programs[agreed.programs[0]].value
-        made = [*problem.constants(), *(mutant.source for mutant in mutants(chosen, self.mutants))]
+        """Other programs that keep the public examples, and are wrong if the chosen one is right."""
+        made = [mutant.source for mutant in mutants(crossed.programs[agreed.programs[0]].value, self.mutants)]
 
         async def survives(source: str) -> bool:
             verdict = await match.check(problem.public, source)
             return verdict.outcome in (Outcome.PASS, Outcome.NO_VERDICT)  # who breaks an example is wrong all the same
 
         kept = await match.gather(*map(survives, made))
+        near = [source for source, fine in zip(made, kept, strict=True) if fine]
         others = [program.value for number, program in enumerate(crossed.programs) if number not in agreed.programs]
-        return list(dict.fromkeys([source for source, fine in zip(made, kept, strict=True) if fine] + others))
+        wrong = list(dict.fromkeys([*near, *others]))
+        match.note(wrong=len(wrong))
+        return wrong
 
     def prefer(self, match: Match, replies: list[Move]) -> None:
         """Keep the replies that earned most, and prefer them to those that earned nothing."""

@@ -3,15 +3,15 @@
     keep those over 2->add up            the words of a short function (`selfplay.envs.short_functions`)
     f([3, 1, 5], 2) == 8                 public examples: true, and no secret
 
-A public example is the only truth that self-play is given. Two kinds of programs keep it and are wrong all the same:
-the constant that says what the example says, and *hard mutants* of a right program. Tests that do no more than repeat
-the example reject neither.
+Public examples are the only truth that self-play is given. Two kinds of programs keep them and are wrong all the same:
+*tables*, which know the examples by heart and nothing else, and *hard mutants* of a right program. Tests that do no
+more than repeat an example reject neither.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,9 +64,14 @@ class Problem:
         """Is a program right, as far as `CASES` other cases tell?"""
         return FunctionTask(ENTRY, self._others("hidden", CASES), limits=_LIMITS)
 
-    def constants(self) -> list[str]:
-        """Programs that say what an example says, whatever they are asked."""
-        return [f"def {ENTRY}(a, n): return {value!r}" for _, value in self.examples]
+    def tables(self) -> list[str]:
+        """Programs that know the examples by heart; each says what another example says of all other inputs."""
+        return [
+            by_heart(
+                [(repr(tuple(args)), repr(value)) for args, value in self.examples[number:] + self.examples[:number]]
+            )
+            for number in range(len(self.examples))
+        ]
 
     def hard_mutants(self) -> list[str]:
         """Mutants of the function that keep the public examples and are clearly wrong elsewhere."""
@@ -117,13 +122,21 @@ def worth(right: str, wrong: Iterable[str]) -> SuiteWorth:
     )  # fmt: skip
 
 
+def by_heart(examples: Sequence[tuple[str, str]]) -> str:
+    """A program that looks its arguments up among examples, and says what the last one says if they are not there."""
+    *known, (_, other) = examples
+    return (
+        f"def {ENTRY}(a, n): return " + "".join(f"{value} if (a, n) == {args} else " for args, value in known) + other
+    )
+
+
 def colluding_bot(request: Request, rng: random.Random) -> str:
-    """The cheapest players there are: a program that always says what the first example says, and a test that repeats
-    the example."""
-    example = request.messages[-1].text.split("\n")[1]
+    """The cheapest players there are: a program that knows the examples by heart, and a test that repeats one."""
+    examples = request.messages[-1].text.split("\n")[1:]
     if request.role == "verifier":
-        return f"assert {example}"
-    return f"def {ENTRY}(a, n): return {example.partition(' == ')[2]}"
+        return f"assert {examples[0]}"
+    claims = (example.partition(" == ") for example in examples)
+    return by_heart([(call.removeprefix(ENTRY), value) for call, _, value in claims])
 
 
 def _claim(args: Args, value: Value) -> str:

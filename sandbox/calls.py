@@ -54,7 +54,7 @@ class Calls:
         except BadValue as error:
             return Reply(error=("TypeError", f"these arguments cannot be sent to {call.name}: {error}"))
         self.count += 1
-        key = (self._order.solution.source, sent)
+        key = (self._order.solution.source, call.name, sent)
         reply = self._known.get(key)
         if reply is None:
             reply = await self._ask(self._order.solution, args)

@@ -20,9 +20,10 @@ from selfplay.envs.short_functions_interpreter import returns
 from selfplay.errors import UsageError
 from selfplay.game import Demo
 from selfplay.policies.bots import Replies
+from selfplay.sandbox import FunctionTask
 from selfplay.sandbox.local import LocalSandbox
 from selfplay.sandbox.pool import CodePool, use_pool
-from selfplay.sandbox.suites import SuiteRun
+from selfplay.sandbox.suites import SuiteRun, SuiteWorth
 from selfplay.types import Ending, MatchRecord, Outcome, Verdict
 
 Playing = Callable[..., MatchRecord]
@@ -77,7 +78,7 @@ def preferred(record: MatchRecord) -> list[tuple[str, str]]:
 
 def test_the_task_is_what_these_tests_think() -> None:
     assert PROBLEM.text() == f"keep those over 2->add up\nf({ARGS[0]}, {ARGS[1]}) == {VALUE}" and not held_out(RIGHT)
-    assert PROBLEM.constants() == [CONSTANT]
+    assert PROBLEM.tables() == [CONSTANT]
     assert returns(FROM_2, ARGS) == VALUE not in (7, 9), "it takes a 2 to see that it is wrong"
 
 
@@ -163,14 +164,21 @@ def test_on_a_tie_nobody_learns(play: Playing) -> None:
     assert noted(record)["agreed"] == 0.0 and noted(record)["accepted"] == 0.5
 
 
-def test_where_the_examples_leave_nothing_to_reject_keeping_them_is_paid(play: Playing) -> None:
-    """No constant keeps all three, and no mutants are made: tests cannot show what they are worth."""
-    record = played(play, [RIGHT, SAME, BREAKS], [SHARP, WRONG], examples=3, mutants=0)
-    assert rewards(record, "solver") == [1.0, 1.0, 0.0] and noted(record)["wrong"] == 0
-    assert rewards(record, "verifier") == [None, 0.0], "masked, and wrong"
-    assert preferred(record) == [(RIGHT, BREAKS)]
-    poor = played(play, [RIGHT, SAME, BREAKS], [WRONG, "no test"], examples=3, mutants=0)
-    assert rewards(poor, "solver") == [1.0, 1.0, 0.0] and rewards(poor, "verifier") == [0.0, 0.0]
+@pytest.mark.parametrize("examples", [1, 2, 3])
+def test_to_know_the_examples_by_heart_pays_nobody(play: Playing, examples: int) -> None:
+    """Whatever the tests are: copies, right ones, or those that expect what the table says."""
+    problem = Problem.of(ShortFunction.from_task(TASK), examples)
+    for table in problem.tables():
+        names: dict[str, Any] = {}
+        exec(table, names)  # ours
+        assert all(names["f"](*args) == value for args, value in problem.examples)
+        same = f"assert f([5, 5, 5], 5) == {names['f']([5, 5, 5], 5)}"
+        for tests in ([COPY] * 2, [SHARP, EASY], [same] * 2, [same, COPY]):
+            record = played(play, [table] * 3, tests, examples=examples)
+            assert rewards(record, "solver") == [None] * 3, (table, tests)
+            assert set(rewards(record, "verifier")) == {0.0}
+        record = played(play, [table, table, RIGHT, SAME, RIGHT], [SHARP, EASY, COPY], examples=examples)
+        assert rewards(record, "solver") == [0.0, 0.0, 1.0, 1.0, 1.0]
 
 
 def test_a_program_that_no_test_of_worth_tells_from_the_chosen_one_is_masked(play: Playing) -> None:
@@ -181,17 +189,36 @@ def test_a_program_that_no_test_of_worth_tells_from_the_chosen_one_is_masked(pla
     assert wrong == 0.0 and 0.0 < easy < 1.0, "it does not reject the other program either"
 
 
-def test_trouble_with_the_wrong_programs_pays_nobody(play: Playing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trouble_with_a_mutant_makes_tests_worth_no_more(play: Playing, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = CodePool.judge
+    calm = played(play, [RIGHT, SAME], [EASY])
+
+    def unlucky(self: CodePool, checks: Sequence[tuple[Any, Any]]) -> list[Verdict]:
+        lost = Verdict(Outcome.NO_VERDICT, status="sandbox_error")
+        found = zip(checks, judge(self, checks), strict=True)
+        mutant = [isinstance(checker, FunctionTask) and claim not in (RIGHT, SAME) for checker, claim in checks]
+        return [lost if one else verdict for one, (_, verdict) in zip(mutant, found, strict=True)]
+
+    monkeypatch.setattr(CodePool, "judge", unlucky)
+    record = played(play, [RIGHT, SAME], [EASY])
+    assert noted(record)["wrong"] > noted(calm)["wrong"]
+    assert rewards(record, "solver") == rewards(calm, "solver") == [1.0, 1.0]
+
+
+def test_a_program_that_only_a_masked_suite_accepts_is_masked(play: Playing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the suite is worth could not be told, so what the program earns cannot be told either."""
     judge = CodePool.judge
 
     def unlucky(self: CodePool, checks: Sequence[tuple[Any, Any]]) -> list[Verdict]:
         lost = Verdict(Outcome.NO_VERDICT, status="sandbox_error")
         found = zip(checks, judge(self, checks), strict=True)
-        return [lost if claim == CONSTANT else verdict for (_, claim), verdict in found]
+        return [lost if isinstance(checker, SuiteWorth) and "7, 1" in claim else verdict
+                for (checker, claim), verdict in found]  # fmt: skip
 
     monkeypatch.setattr(CodePool, "judge", unlucky)
-    record = played(play, [RIGHT, SAME], [COPY], mutants=0)
-    assert noted(record)["wrong"] == 1 and rewards(record, "solver") == [None, None]
+    record = played(play, [RIGHT, SAME, RIGHT, FROM_2], [SHARP, EASY])
+    assert rewards(record, "verifier") == [1.0, None]
+    assert rewards(record, "solver") == [1.0, 1.0, 1.0, None]
 
 
 def test_only_what_breaks_the_example_is_wrong_for_sure(play: Playing) -> None:

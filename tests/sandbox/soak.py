@@ -152,7 +152,7 @@ class Soak:
                 )
 
     def hostile_is_due(self) -> bool:
-        return self.chance.random() < 0.53  # an honest job has more executions than a hostile one: that is a third of all
+        return self.chance.random() < 0.53  # an honest job has more executions: that is a third of them all
 
     async def judge(self, probe: Probe, result: ExecResult) -> None:
         self.done += probe.executions

@@ -14,6 +14,7 @@ from selfplay.sandbox.cache import VerdictCache
 from selfplay.sandbox.comparators import Custom, Exact
 from selfplay.sandbox.inside.values import decode, encode
 from selfplay.sandbox.judge import Claim, Judge, Rules
+from selfplay.sandbox.local import LocalSandbox
 from selfplay.sandbox.suites import SuiteRun, SuiteWorth, Trial
 from selfplay.sandbox.tasks import CodeChecker, FunctionTask, ScriptTask
 from selfplay.sandbox.types import (
@@ -473,3 +474,13 @@ def test_a_suite_that_never_calls_is_invalid() -> None:
 
 def test_replies_hold_a_value_or_an_error() -> None:
     assert Reply(value=b"null") != Reply(error=("KeyError", ""))
+
+
+def test_suites_of_two_functions_of_one_program_are_answered_by_their_own(local: LocalSandbox) -> None:
+    source = "def f(x): return 1\ndef g(x): return 2\n"
+    claims = []
+    for name, value in (("f", 1), ("g", 2)):
+        checker = SuiteRun(name)
+        tests = f"def test_it():\n    assert {name}(0) == {value}\n"
+        claims.append(Claim(checker, checker.texts(Trial(source, tests))))
+    assert [verdict.outcome for verdict in asyncio.run(Judge(local).judge(claims))] == [Outcome.PASS, Outcome.PASS]
