@@ -7,21 +7,22 @@
 After Sol-Ver (arXiv 2502.14948: one model in both roles, code and tests executed against each other, SFT and then DPO;
 no answer key). How it pairs them is not published; here, as CodeT does (arXiv 2207.10397):
 
-1. Programs that break a public example earn 0. The others are run against all suites of tests.
+1. Programs that break an example, a public one or one that is withheld, earn 0. The others are run against all suites.
 2. Dual agreement: of the programs that the same suites accept, the group with the largest product of programs and
-   suites is *chosen*; the public examples count as one more suite. On a tie, nobody knows, and nobody learns.
-3. A suite that rejects the chosen program earns 0, and so does one that accepts a table, which knows the examples by
-   heart. What another one is worth is its kill rate: the share that it rejects of programs which keep the public
-   examples and are wrong if the chosen one is right: tables, mutants, other answers of this match. With
+   suites is *chosen*; the examples count as one more suite. On a tie, nobody knows, and nobody learns.
+3. A suite that rejects the chosen program earns 0, and so does one that accepts a table, which knows the public
+   examples by heart. What another one is worth is its kill rate: the share that it rejects of programs which are wrong
+   if the chosen one is right, namely tables, its mutants that keep the examples, and other answers of this match. With
    `discriminate = false` it is 1, tables or not.
-4. If no suite is worth anything, nobody can tell. Otherwise a chosen program earns 1, another one the share of all
-   suites' worth that accepts it; if that is all of it, nobody can tell the two apart, and it is masked.
+4. A chosen program earns 1, another one the share of all suites' worth that accepts it; if that is all of it, nobody
+   can tell the two apart, and it is masked. If no suite is worth anything, nobody can tell at all; but where the
+   withheld example leaves no mutant and no other answer to reject, it is test enough, and what keeps it earns 1.
 5. Pairs, and what is kept: the chosen programs against those that earn 0, the suites of most worth against those of 0.
 
-Why it does not pay to collude: tests that accept everything, or repeat an example, kill nothing, and programs that know
-the examples by heart are among those that tests have to reject. Without the discrimination term both pay in full. What
-remains: all programs and all tests of a problem wrong in the same way, which no agreement can see. So the exam, and the
-notes of every few matches (`measured`), compare with the hidden function.
+Why it does not pay to collude: tests that accept everything, or repeat an example, kill nothing; programs that know the
+public examples by heart break the withheld one, and tests have to reject them. Without the discrimination term such
+tests are paid in full. What remains: all programs and all tests of a problem wrong in the same way, which no agreement
+can see. So the exam, and the notes of every few matches (`measured`), compare with the hidden function.
 
 Tests and programs never share an interpreter: `selfplay.sandbox.suites`. A cell of the matrix that nobody could judge
 masks its program and its suite.
@@ -81,7 +82,9 @@ class CodeAndTests(Game):
     steps: tuple[int, ...] = (1, 2)
     """How many steps the functions have."""
     examples: int = 2
-    """Public examples of each function: all the truth that self-play is given."""
+    """Public examples of each function."""
+    withheld: int = 1
+    """Examples that programs have to keep, too, and that nobody is told."""
     discriminate: bool = True
     """A suite is worth what it rejects; otherwise accepting the chosen program is enough."""
     mutants: int = 8
@@ -98,6 +101,7 @@ class CodeAndTests(Game):
         yield "suites", self.suites >= 1, "at least 1"
         yield "steps", self.steps and set(self.steps) <= set(STEPS), f"some of {STEPS}"
         yield "examples", 1 <= self.examples <= 5, "1 to 5"
+        yield "withheld", 0 <= self.withheld <= 5, "0 to 5"
         yield "mutants", self.mutants >= 0, "0 or more"
         yield "pairs", self.pairs >= 0, "0 or more"
         yield "measured", 0.0 <= self.measured <= 1.0, "0 to 1"
@@ -105,12 +109,13 @@ class CodeAndTests(Game):
     async def play(self, match: Match) -> None:
         task = match.task
         if task is None:
-            problem = Problem.of(random_function(match.rng, match.rng.choice(self.steps)), self.examples)
+            function = random_function(match.rng, match.rng.choice(self.steps))
         else:
-            problem = Problem.of(ShortFunction.from_task(task), self.examples)
-            if "graded" in task:
-                await self.examine(match, problem, task)
-                return
+            function = ShortFunction.from_task(task)
+        problem = Problem.of(function, self.examples, self.withheld)
+        if task is not None and "graded" in task:
+            await self.examine(match, problem, task)
+            return
         prompt, learn = problem.text(), not problem.function.held_out
         programs, suites = await match.gather(
             match.ask(self.solver, prompt, n=self.attempts, learn=learn),
@@ -135,7 +140,7 @@ class CodeAndTests(Game):
         """Run the programs that keep the public example against all suites."""
 
         async def keeps_example(program: Move) -> bool:
-            verdict = await match.check(problem.public, program.value, about=program)
+            verdict = await match.check(problem.known, program.value, about=program)
             program.reward = 0.0  # unless it is compared with others
             return verdict.outcome is Outcome.PASS
 
@@ -162,24 +167,30 @@ class CodeAndTests(Game):
 
     async def reward(self, match: Match, problem: Problem, crossed: Crossed, agreed: Agreement) -> None:
         """Pay suites for their worth, and programs for the worth that accepts them."""
-        await self.pay_suites(match, problem, crossed, agreed)
+        wrong = await self.wrong_programs(match, problem, crossed, agreed)
+        await self.pay_suites(match, problem, crossed, agreed, wrong)
         unknown = [number for number, tests in enumerate(crossed.suites) if tests.reward is None]
         shares = shares_of_worth(crossed.accepts, [tests.reward or 0.0 for tests in crossed.suites])
         for number, program in enumerate(crossed.programs):
-            if shares is None:
+            if shares is None and (wrong or not self.withheld):
                 program.mask("no test tells right from wrong")
             elif number in agreed.programs:
                 program.reward = 1.0
-            elif shares[number] < 1.0 and not any(crossed.accepts[number][suite] for suite in unknown):
+            elif (
+                shares is not None
+                and shares[number] < 1.0
+                and not any(crossed.accepts[number][suite] for suite in unknown)
+            ):
                 program.reward = shares[number]
             else:
                 program.mask("no test tells it from the chosen program")
 
-    async def pay_suites(self, match: Match, problem: Problem, crossed: Crossed, agreed: Agreement) -> None:
+    async def pay_suites(
+        self, match: Match, problem: Problem, crossed: Crossed, agreed: Agreement, wrong: list[str]
+    ) -> None:
         """Kill rates as the suites' rewards."""
         chosen: str = crossed.programs[agreed.programs[0]].value
         tables = problem.tables()
-        wrong = await self.wrong_programs(match, problem, crossed, agreed) if self.discriminate else []
 
         async def rejected(programs: list[str], tests: Move) -> float:
             verdict = await match.check(worth(chosen, programs), tests.value, about=tests)
@@ -199,11 +210,11 @@ class CodeAndTests(Game):
         await match.gather(*(judge(number, tests) for number, tests in enumerate(crossed.suites)))
 
     async def wrong_programs(self, match: Match, problem: Problem, crossed: Crossed, agreed: Agreement) -> list[str]:
-        """Other programs that keep the public examples, and are wrong if the chosen one is right."""
+        """Other programs that keep the examples, and are wrong if the chosen one is right."""
         made = [mutant.source for mutant in mutants(crossed.programs[agreed.programs[0]].value, self.mutants)]
 
         async def survives(source: str) -> bool:
-            verdict = await match.check(problem.public, source)
+            verdict = await match.check(problem.known, source)
             return verdict.outcome in (Outcome.PASS, Outcome.NO_VERDICT)  # who breaks an example is wrong all the same
 
         kept = await match.gather(*map(survives, made))

@@ -3,9 +3,10 @@
     keep those over 2->add up            the words of a short function (`selfplay.envs.short_functions`)
     f([3, 1, 5], 2) == 8                 public examples: true, and no secret
 
-Public examples are the only truth that self-play is given. Two kinds of programs keep them and are wrong all the same:
-*tables*, which know the examples by heart and nothing else, and *hard mutants* of a right program. Tests that do no
-more than repeat an example reject neither.
+A few examples are the only truth that self-play is given; some are *withheld*, or whoever writes the others down would
+seem to be right. Two kinds of programs keep the public ones and are wrong all the same: *tables*, which know them by
+heart and nothing else, and *hard mutants* of a right program. Tests that do no more than repeat an example reject
+neither.
 """
 
 from __future__ import annotations
@@ -39,25 +40,26 @@ _CALLS = 20
 
 @dataclass(frozen=True)
 class Problem:
-    """A function to be written, and its public examples."""
+    """A function to be written, its public examples, and examples that are withheld from the players."""
 
     function: ShortFunction
     examples: tuple[tuple[Args, Value], ...]
+    withheld: int = 0
 
     @classmethod
-    def of(cls, function: ShortFunction, count: int) -> Problem:
+    def of(cls, function: ShortFunction, count: int, withheld: int = 0) -> Problem:
         """The same examples for the same function, whoever asks."""
         rng = seeds.rng(0, "code_and_tests", function.source)
-        return cls(function, tuple(function.cases(rng, count)))
+        return cls(function, tuple(function.cases(rng, count)), withheld)
 
     def text(self) -> str:
         """What both roles are told."""
         return "\n".join([self.function.words, *(_claim(*example) for example in self.examples)])
 
-    @property
-    def public(self) -> FunctionTask:
-        """Does a program keep the public examples?"""
-        return FunctionTask(ENTRY, self.examples, limits=_LIMITS)
+    @cached_property
+    def known(self) -> FunctionTask:
+        """Does a program keep the public examples, and those that are withheld?"""
+        return FunctionTask(ENTRY, [*self.examples, *self._others("withheld", self.withheld)], limits=_LIMITS)
 
     @cached_property
     def hidden(self) -> FunctionTask:

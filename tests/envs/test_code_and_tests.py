@@ -54,7 +54,7 @@ def pool() -> Iterator[CodePool]:
 
 
 def played(play: Playing, programs: Sequence[str], suites: Sequence[str], **settings: Any) -> MatchRecord:
-    alone = {"attempts": len(programs), "suites": len(suites), "examples": 1, "measured": 0.0}
+    alone = {"attempts": len(programs), "suites": len(suites), "examples": 1, "withheld": 0, "measured": 0.0}
     game = CodeAndTests(**{**alone, **settings})
     record = play(game, {"solver": programs, "verifier": suites}, task=TASK)
     assert record.ending is Ending.OK, record.error
@@ -179,6 +179,26 @@ def test_to_know_the_examples_by_heart_pays_nobody(play: Playing, examples: int)
             assert set(rewards(record, "verifier")) == {0.0}
         record = played(play, [table, table, RIGHT, SAME, RIGHT], [SHARP, EASY, COPY], examples=examples)
         assert rewards(record, "solver") == [0.0, 0.0, 1.0, 1.0, 1.0]
+
+
+def test_where_the_withheld_example_leaves_nothing_to_reject_keeping_it_is_paid(play: Playing) -> None:
+    settings = {"examples": 2, "withheld": 1, "mutants": 0}
+    record = played(play, [RIGHT, SAME, BREAKS], [WRONG, "no test"], **settings)
+    assert rewards(record, "solver") == [1.0, 1.0, 0.0] and rewards(record, "verifier") == [0.0, 0.0]
+    assert noted(record)["wrong"] == 0 and preferred(record) == [(RIGHT, BREAKS)]
+    told = played(play, [RIGHT, SAME, BREAKS], [WRONG, "no test"], **{**settings, "withheld": 0})
+    assert rewards(told, "solver") == [None, None, 0.0], "examples that everybody knows prove nothing"
+    near = played(play, [RIGHT, SAME, BREAKS], [WRONG, "no test"], **{**settings, "mutants": 8})
+    assert noted(near)["wrong"] > 0 and rewards(near, "solver") == [None, None, 0.0], "a mutant keeps them all"
+
+
+def test_a_withheld_example_is_kept_from_the_players_and_broken_by_tables(play: Playing) -> None:
+    problem = Problem.of(ShortFunction.from_task(TASK), 2, 1)
+    assert len(problem.known.cases) == 3 and len(problem.text().split("\n")) == 3
+    assert problem.text() == Problem.of(ShortFunction.from_task(TASK), 2).text()
+    for table in problem.tables():
+        record = played(play, [table] * 3, [COPY, SHARP], examples=2, withheld=1)
+        assert rewards(record, "solver") == [0.0] * 3
 
 
 def test_a_program_that_no_test_of_worth_tells_from_the_chosen_one_is_masked(play: Playing) -> None:
