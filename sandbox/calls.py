@@ -29,10 +29,10 @@ class Calls:
     Args:
         order: has the program that answers, and how many calls it answers.
         run: runs jobs, in sandboxes of their own.
-        known: answers of earlier calls by program and arguments; new ones are added.
+        known: answers of earlier calls by program, name and arguments; new ones are added.
     """
 
-    def __init__(self, order: Order, run: Run, known: dict[tuple[str, str], Reply]) -> None:
+    def __init__(self, order: Order, run: Run, known: dict[tuple[str, str, str], Reply]) -> None:
         self.count = 0
         """Calls that were carried over."""
         self.died = ""

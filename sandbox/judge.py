@@ -68,7 +68,7 @@ class Judge:
         self.judged = self.masked = 0
         """Verdicts so far, and how many of them came to nothing."""
         self._sandbox = sandbox
-        self._known: dict[tuple[str, str], Reply] = {}
+        self._known: dict[tuple[str, str, str], Reply] = {}
         self._check_level(sandbox.level)
 
     async def judge(self, claims: Sequence[Claim]) -> list[Verdict]:
