@@ -179,7 +179,7 @@ class Judge:
             raise UsageError(
                 f"the sandbox holds level {level.name} on this machine, but {self.rules.min_level.name} is demanded\n"
                 "  `selfplay sandbox selftest` says what is missing; "
-                "allow_weak_sandbox=True runs hostile code all the same"
+                "allow_weak_sandbox = true, under [sandbox] of a recipe, runs hostile code all the same"
             )
 
     def _count(self, verdicts: Sequence[Verdict]) -> None:

@@ -233,6 +233,8 @@ def _checker(source: str, tests: Path, call: str | None, limits: Limits) -> tupl
         return Trial(source, _read(tests)), SuiteRun(call, limits=replace(SuiteRun(call).limits, cpu_s=limits.cpu_s))
     try:
         cases = [(given, expected) for given, expected in jsonlib.loads(_read(tests))]
+        if call is None and not all(isinstance(text, str) for case in cases for text in case):
+            raise UsageError(f"{tests} does not hold texts, so it tests a function\n  name it with --call NAME")
         if call is None:
             return source, ScriptTask(cases, limits=limits)
         return source, FunctionTask(call, [(tuple(args), value) for args, value in cases], limits=limits)
@@ -242,9 +244,10 @@ def _checker(source: str, tests: Path, call: str | None, limits: Limits) -> tupl
 
 
 async def _judge(box: Sandbox, checker: CodeChecker, claim: object) -> tuple[dict[str, object], Verdict]:
-    from selfplay.sandbox.judge import Claim, Judge
+    from selfplay.sandbox.judge import Claim, Judge, Rules
 
-    (verdict,) = await Judge(box).judge([Claim(checker, checker.texts(claim))])
+    judge = Judge(box, rules=Rules(allow_weak_sandbox=True))  # who looks on is told the level
+    (verdict,) = await judge.judge([Claim(checker, checker.texts(claim))])
     return box.describe(), verdict
 
 

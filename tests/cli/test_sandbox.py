@@ -57,10 +57,13 @@ def test_wrong_words(selfplay: Command, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.delenv("SELFPLAY_SANDBOX_URL", raising=False)
     program = tmp_path / "program.py"
     program.write_text("print(1)")
+    function_cases = tmp_path / "cases.json"
+    function_cases.write_text("[[[3], 9]]")
     for words, why in {
         ("run", program, "--backend", "loacl"): "did you mean 'local'",
         ("run", program, "--image", "x"): "use docker",
         ("run", program, "--call", "f"): "name a file of --tests",
+        ("run", program, "--tests", function_cases): "it tests a function\n  name it with --call",
         ("run", program, "--cpu", "0"): "expected more than 0",
         ("run", program, "--cpu", "nan"): "expected more than 0",
         ("run", program, "--cpu", "21"): "at most 20 seconds",
