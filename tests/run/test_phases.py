@@ -111,7 +111,7 @@ def test_two_phases_alternate_with_hysteresis(seen: list[float]) -> None:
         ([{"name": "a"}, {"name": "b"}], "phase a never ends, so what follows it never begins"),
         ([{"name": "a", "generations": 1}, {"name": "b", "then": "a"}], "phase b never ends"),
         ([{"name": "a", "set": ["policy.base=tiny:x"]}], "sets 'policy.base', which cannot change during a run"),
-        ([{"name": "a", "set": ["learning.lr=1"]}], "sets 'learning.lr'"),
+        ([{"name": "a", "set": ["learning.beta=1"]}], "sets 'learning.beta'"),
         ([{"name": "a", "set": ["roles.solver.weights=frozen"]}], "sets 'roles.solver.weights'"),
     ],
 )
