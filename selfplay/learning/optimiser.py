@@ -56,8 +56,16 @@ def _trained_part(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
 
 
-def load_learner(folder: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, scheduler: LambdaLR) -> int:
+def load_learner(
+    folder: Path,
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    scheduler: LambdaLR,
+    settings: LearnerSettings,
+) -> int:
     """Put what `save_learner` wrote into these objects; returns the number of updates.
+
+    The learning rate is that of the settings: a phase may have begun since the checkpoint was written.
 
     Raises:
         RunError: files are missing, damaged, or of a model of another shape.
@@ -72,6 +80,7 @@ def load_learner(folder: Path, model: torch.nn.Module, optimiser: torch.optim.Op
         state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
         optimiser.load_state_dict(state["optimiser"])
         scheduler.load_state_dict(state["scheduler"])
+        set_rate(optimiser, scheduler, settings)
         return int(state["updates"])
     except Exception as error:
         raise RunError(

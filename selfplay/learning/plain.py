@@ -91,4 +91,4 @@ class PlainLearner:
 
     def load(self, folder: Path) -> None:
         model = self.accelerator.unwrap_model(self.model)
-        self.updates = load_learner(folder, model, self.optimiser, self.scheduler)
+        self.updates = load_learner(folder, model, self.optimiser, self.scheduler, self.settings)

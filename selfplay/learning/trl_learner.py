@@ -75,7 +75,7 @@ class TrlLearner:
 
     def load(self, folder: Path) -> None:
         t = self.trainer
-        t.updates = load_learner(folder, t.accelerator.unwrap_model(t.model), *t.optimiser())
+        t.updates = load_learner(folder, t.accelerator.unwrap_model(t.model), *t.optimiser(), self._settings)
 
 
 def _trainer(

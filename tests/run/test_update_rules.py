@@ -150,6 +150,33 @@ def test_phases_change_the_rule_and_a_killed_run_ends_in_the_same_bits(
     assert again.status() == "done" and weights(again.path) == weights(calm.path)
 
 
+RATES = """
+[[phases]]
+name = "fast"
+set = ["learning.lr=1e-1"]
+generations = 3
+[[phases]]
+name = "slow"
+"""
+
+
+@pytest.mark.parametrize("learner", ["plain", "trl"])
+def test_a_run_killed_where_the_rate_changes_goes_on_at_the_new_one(
+    learner: str, write: Callable[..., Path], tmp_path: Path, weights: Weights
+) -> None:
+    """The checkpoint was written at the rate of the phase before."""
+    recipe = write(RULES["sft"], learner)
+    recipe.write_text(recipe.read_text() + RATES)
+    calm = selfplay.league(recipe, root=tmp_path / "runs")
+    torn = selfplay.open_run(shutil.copytree(calm.path, tmp_path / "torn", symlinks=True))
+    shutil.rmtree(torn.folder.sealed()[-1].path)
+    shutil.rmtree(sorted((torn.path / "snapshots").glob("gen-*"))[-1])
+    again = selfplay.league(resume=torn.path)
+    for run in (calm, again):
+        assert [line["lr"] for line in run.metrics()] == pytest.approx([1e-1, 1e-1, 1e-1, 1e-2])
+    assert weights(again.path) == weights(calm.path)
+
+
 @pytest.mark.parametrize("rule", ["dpo", "sft"])
 def test_a_generation_without_a_row_is_counted_and_passed_over(
     rule: str, write: Callable[..., Path], tmp_path: Path
