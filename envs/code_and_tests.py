@@ -16,7 +16,7 @@ no answer key). How it pairs them is not published; here, as CodeT does (arXiv 2
    `discriminate = false` it is 1, tables or not.
 4. A chosen program earns 1, another one the share of all suites' worth that accepts it; if that is all of it, nobody
    can tell the two apart, and it is masked. If no suite is worth anything, nobody can tell at all; but where the
-   withheld example leaves no mutant and no other answer to reject, it is test enough, and what keeps it earns 1.
+   withheld example leaves no table, mutant or other answer to reject, it is test enough, and what keeps it earns 1.
 5. Pairs, and what is kept: the chosen programs against those that earn 0, the suites of most worth against those of 0.
 
 Why it does not pay to collude: tests that accept everything, or repeat an example, kill nothing; programs that know the
@@ -137,7 +137,7 @@ class CodeAndTests(Game):
             await measure(match, problem, programs, suites, chosen)
 
     async def cross(self, match: Match, problem: Problem, programs: list[Move], suites: list[Move]) -> Crossed:
-        """Run the programs that keep the public example against all suites."""
+        """Run the programs that keep the examples against all suites."""
 
         async def keeps_example(program: Move) -> bool:
             verdict = await match.check(problem.known, program.value, about=program)
@@ -191,6 +191,7 @@ class CodeAndTests(Game):
         """Kill rates as the suites' rewards."""
         chosen: str = crossed.programs[agreed.programs[0]].value
         tables = problem.tables()
+        others = [program for program in wrong if program not in tables]
 
         async def rejected(programs: list[str], tests: Move) -> float:
             verdict = await match.check(worth(chosen, programs), tests.value, about=tests)
@@ -204,14 +205,15 @@ class CodeAndTests(Game):
             elif await rejected(tables, tests) < 1.0:
                 tests.reward = 0.0
             else:
-                kills = len(wrong) * await rejected(wrong, tests) if wrong else 0.0
-                tests.reward = (len(tables) + kills) / (len(tables) + len(wrong))
+                kills = len(others) * await rejected(others, tests) if others else 0.0
+                tests.reward = (len(tables) + kills) / (len(tables) + len(others))
 
         await match.gather(*(judge(number, tests) for number, tests in enumerate(crossed.suites)))
 
     async def wrong_programs(self, match: Match, problem: Problem, crossed: Crossed, agreed: Agreement) -> list[str]:
         """Other programs that keep the examples, and are wrong if the chosen one is right."""
-        made = [mutant.source for mutant in mutants(crossed.programs[agreed.programs[0]].value, self.mutants)]
+        chosen: str = crossed.programs[agreed.programs[0]].value
+        made = [*problem.tables(), *(mutant.source for mutant in mutants(chosen, self.mutants))]
 
         async def survives(source: str) -> bool:
             verdict = await match.check(problem.known, source)

@@ -58,8 +58,11 @@ class Problem:
 
     @cached_property
     def known(self) -> FunctionTask:
-        """Does a program keep the public examples, and those that are withheld?"""
-        return FunctionTask(ENTRY, [*self.examples, *self._others("withheld", self.withheld)], limits=_LIMITS)
+        """Does a program keep the public examples, and those that are withheld? These have other values, if they can:
+        or a table would keep them by luck."""
+        public = [value for _, value in self.examples]
+        others = sorted(self._others("withheld", PROBES), key=lambda case: case[1] in public)
+        return FunctionTask(ENTRY, [*self.examples, *others[: self.withheld]], limits=_LIMITS)
 
     @cached_property
     def hidden(self) -> FunctionTask:

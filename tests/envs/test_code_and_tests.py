@@ -169,10 +169,9 @@ def test_to_know_the_examples_by_heart_pays_nobody(play: Playing, examples: int)
     """Whatever the tests are: copies, right ones, or those that expect what the table says."""
     problem = Problem.of(ShortFunction.from_task(TASK), examples)
     for table in problem.tables():
-        names: dict[str, Any] = {}
-        exec(table, names)  # ours
-        assert all(names["f"](*args) == value for args, value in problem.examples)
-        same = f"assert f([5, 5, 5], 5) == {names['f']([5, 5, 5], 5)}"
+        known = python(table)
+        assert all(known(*args) == value for args, value in problem.examples)
+        same = f"assert f([5, 5, 5], 5) == {known([5, 5, 5], 5)}"
         for tests in ([COPY] * 2, [SHARP, EASY], [same] * 2, [same, COPY]):
             record = played(play, [table] * 3, tests, examples=examples)
             assert rewards(record, "solver") == [None] * 3, (table, tests)
@@ -199,6 +198,26 @@ def test_a_withheld_example_is_kept_from_the_players_and_broken_by_tables(play: 
     for table in problem.tables():
         record = played(play, [table] * 3, [COPY, SHARP], examples=2, withheld=1)
         assert rewards(record, "solver") == [0.0] * 3
+
+
+def test_a_table_that_keeps_even_the_withheld_example_is_paid_nothing(play: Playing) -> None:
+    """Functions of few values: the withheld example may have one that is known."""
+    task = {"source": "def f(a, n): return [x for x in a if x<1][:1]", "words": "keep those under 1->take the first 1"}
+    problem = Problem.of(ShortFunction.from_task(task), 2, 1)
+    args, value = problem.known.cases[-1]
+    lucky = [table for table in problem.tables() if python(table)(*args) == value]
+    assert lucky
+    for table in lucky:
+        game = CodeAndTests(attempts=3, suites=2, measured=0.0)
+        record = play(game, {"solver": [table] * 3, "verifier": [COPY, "no test"]}, task=task)
+        assert set(rewards(record, "solver")) <= {None, 0.0}
+
+
+def python(source: str) -> Callable[..., Any]:
+    """The function f of a program of ours."""
+    names: dict[str, Any] = {}
+    exec(source, names)
+    return names["f"]
 
 
 def test_a_program_that_no_test_of_worth_tells_from_the_chosen_one_is_masked(play: Playing) -> None:
