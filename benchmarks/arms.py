@@ -241,11 +241,13 @@ def difference(name: str, a: Marks, b: Marks, margin: float | None = None) -> st
 
 
 def course(runs: Sequence[Played], what: str) -> str:
-    """A note in the first and in the last ten generations, averaged over the runs; empty where the arm has none."""
+    """A note in the first and in the last ten generations (of short runs a third of them all), averaged over the runs;
+    empty where the arm has none."""
     series = np.array([[line["notes"].get(what, np.nan) for line in run.run.metrics()] for run in runs])
     if np.isnan(series).all():
         return ""
-    return f"{what} {np.nanmean(series[:, :10]):.2f} -> {np.nanmean(series[:, -10:]):.2f}"
+    some = min(10, max(1, series.shape[1] // 3))
+    return f"{what} {np.nanmean(series[:, :some]):.2f} -> {np.nanmean(series[:, -some:]):.2f}"
 
 
 def holds(yes: bool) -> str:
